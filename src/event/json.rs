@@ -16,10 +16,10 @@ const CATEGORY_FIELDS: [&str; 5] = ["item_category", "item_category2", "item_cat
 pub fn draft_from_str(text: &str) -> Result<Draft, Rejection> {
     let value: Value = serde_json::from_str(text)
         .map_err(|error| Rejection::new(RejectionCode::InvalidJson, format!("The event is not readable as JSON: {error}.")))?;
-    match value {
-        Value::Object(map) => draft_from_map(map),
-        _ => Err(Rejection::new(RejectionCode::InvalidJson, "An event must be a JSON object.")),
-    }
+    let Value::Object(map) = value else {
+        return Err(Rejection::new(RejectionCode::InvalidJson, "An event must be a JSON object."));
+    };
+    draft_from_map(map)
 }
 
 /// Reads one event from its fields; what has no field of its own becomes a parameter.

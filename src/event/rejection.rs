@@ -63,8 +63,6 @@ rejection_codes! {
     InvalidConsent = "invalid_consent",
     /// Nobody said who did it.
     MissingVisitor = "missing_visitor",
-    /// A purchase or refund has no `transaction_id`.
-    MissingTransaction = "missing_transaction_id",
     /// A row of a file cannot be read as its format says.
     InvalidRow = "invalid_row",
 }
