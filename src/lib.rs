@@ -1,1 +1,3 @@
-
+pub mod documents;
+pub mod profile;
+pub mod store_engine;

@@ -1,0 +1,3 @@
+pub mod embedded;
+pub mod redis;
+pub mod store;
