@@ -245,8 +245,8 @@ impl Config {
         let defaults: Table = DEFAULTS.parse().map_err(|e| invalid("the built-in defaults", &e))?;
         let mut merged = defaults.clone();
         if let Some(path) = file {
-            let text = std::fs::read_to_string(path)
-                .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+            let text =
+                std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
             let origin = path.display().to_string();
             let table: Table = text.parse().map_err(|e| invalid(&origin, &e))?;
             merge(&mut merged, table, &defaults, "", &origin)?;
@@ -451,7 +451,8 @@ mod tests {
 
     #[test]
     fn the_environment_wins_over_the_file() {
-        let config = load("[http]\nbind = \"0.0.0.0:1\"\n", &[("RAPPORT_HTTP__BIND", "127.0.0.1:9"), ("RAPPORT_BUILD__GATE", "0.5")]);
+        let config =
+            load("[http]\nbind = \"0.0.0.0:1\"\n", &[("RAPPORT_HTTP__BIND", "127.0.0.1:9"), ("RAPPORT_BUILD__GATE", "0.5")]);
         let config = config.unwrap();
         assert_eq!(config.http.bind, "127.0.0.1:9");
         assert!((config.build.gate - 0.5).abs() < f64::EPSILON);
@@ -489,7 +490,11 @@ mod tests {
 
     #[test]
     fn wrong_values_say_where() {
-        for (file, word) in [("live.poll_ms = 0", "live.poll_ms"), ("events.archive.url = \"s3://b\"", "events.archive.url"), ("http.workers = \"x\"", "workers")] {
+        for (file, word) in [
+            ("live.poll_ms = 0", "live.poll_ms"),
+            ("events.archive.url = \"s3://b\"", "events.archive.url"),
+            ("http.workers = \"x\"", "workers"),
+        ] {
             let error = load(file, &[]).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         }

@@ -71,4 +71,3 @@ pub fn session_items(memory: &Memory, now: Timestamp) -> Vec<(&ItemId, Timestamp
     items.retain(|(item, _)| known.insert(*item));
     items
 }
-

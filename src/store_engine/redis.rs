@@ -1,0 +1,157 @@
+//! The connection to Redis: one multiplexed connection that comes back by itself.
+
+use std::fmt;
+use std::time::Duration;
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, Cmd, FromRedisValue, IntoConnectionInfo, Pipeline, ProtocolVersion};
+use redis::{RedisError, RedisResult};
+
+use super::StoreError;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
+/// The longest any call takes, connecting and a second try included.
+const CALL_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// Requests that may queue before senders wait; the client's own 50 is less than one busy worker.
+const QUEUE: usize = 1_024;
+
+/// A Redis that answers within 1.5 seconds or not at all.
+///
+/// Clones share the connection. While the server is away every call fails at once; the first calls
+/// after its return find it again.
+#[derive(Clone)]
+pub struct Redis {
+    manager: ConnectionManager,
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis").finish_non_exhaustive()
+    }
+}
+
+impl Redis {
+    /// Connects to the server at `url`.
+    ///
+    /// With `require_aof` it refuses a server that would lose documents by design: one without an
+    /// append-only file, or one that evicts any key when memory runs out.
+    pub async fn connect(url: &str, require_aof: bool) -> Result<Self, StoreError> {
+        let manager = lazy_manager(url).map_err(|error| {
+            // The address may hold a password, so only the library's reason is shown.
+            StoreError::Refused(format!("store.redis.url is not an address of a Redis server: {error}"))
+        })?;
+        let redis = Self { manager };
+        let _: String = redis.read(&redis::cmd("PING")).await?;
+        if require_aof {
+            redis.refuse_forgetful().await?;
+        }
+        Ok(redis)
+    }
+
+    async fn refuse_forgetful(&self) -> Result<(), StoreError> {
+        let mut info = redis::pipe();
+        info.cmd("INFO").arg("persistence");
+        info.cmd("INFO").arg("memory");
+        let (persistence, memory): (String, String) = self.pipeline(&info).await.map_err(|error| match error {
+            StoreError::Unavailable(source) if is_denied(source.as_ref()) => StoreError::Refused(
+                "Redis does not let this user run INFO, so whether it keeps documents is unknown; \
+                         allow INFO, or accept in the configuration that documents may be lost"
+                    .to_owned(),
+            ),
+            other @ (StoreError::Unavailable(_)
+            | StoreError::Corrupt { .. }
+            | StoreError::Refused(_)
+            | StoreError::InvalidName(_)
+            | StoreError::TooLarge { .. }) => other,
+        })?;
+        if field(&persistence, "aof_enabled") != Some("1") {
+            return Err(StoreError::Refused(
+                "Redis keeps no append-only file, so documents would be lost with it; set `appendonly yes` there, \
+                 or accept the loss in the configuration"
+                    .to_owned(),
+            ));
+        }
+        if let Some(policy) = field(&memory, "maxmemory_policy")
+            && policy.starts_with("allkeys")
+        {
+            return Err(StoreError::Refused(format!(
+                "Redis evicts documents when memory runs out (`maxmemory-policy {policy}`); set `noeviction` or a \
+                 `volatile-` policy there, or accept the loss in the configuration"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Sends a command that changes nothing, a second time if the connection just broke.
+    pub(crate) async fn read<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, StoreError> {
+        within(async {
+            match cmd.query_async(&mut self.manager.clone()).await {
+                Err(error) if error.is_unrecoverable_error() => cmd.query_async(&mut self.manager.clone()).await,
+                answered => answered,
+            }
+        })
+        .await
+    }
+
+    /// Sends a pipeline; a second time only if no connection could be made to send it at all.
+    ///
+    /// If the connection breaks on the way, nobody knows whether the server acted.
+    pub(crate) async fn pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, StoreError> {
+        within(async {
+            match pipeline.query_async(&mut self.manager.clone()).await {
+                Err(error) if error.is_connection_refusal() => pipeline.query_async(&mut self.manager.clone()).await,
+                answered => answered,
+            }
+        })
+        .await
+    }
+}
+
+async fn within<T>(call: impl Future<Output = RedisResult<T>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(CALL_TIMEOUT, call).await {
+        Ok(answered) => answered.map_err(StoreError::unavailable),
+        Err(elapsed) => Err(StoreError::unavailable(elapsed)),
+    }
+}
+
+fn lazy_manager(url: &str) -> RedisResult<ConnectionManager> {
+    let info = url.into_connection_info()?;
+    // RESP3 tells of a lost connection at once; with RESP2 the next caller would find out.
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    let client = Client::open(info.set_redis_settings(settings))?;
+    let config = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(Some(RESPONSE_TIMEOUT))
+        .set_pipeline_buffer_size(QUEUE)
+        // Callers wait for an attempt to connect; a failed one must fail them, not start a pause.
+        .set_number_of_retries(0);
+    ConnectionManager::new_lazy_with_config(client, config)
+}
+
+fn is_denied(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<RedisError>().is_some_and(|error| error.code() == Some("NOPERM"))
+}
+
+/// Returns the value of a line `name:value` of an INFO answer.
+fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines().filter_map(|line| line.split_once(':')).find(|(key, _)| *key == name).map(|(_, value)| value.trim())
+}
+
+/// Returns the site as it stands in keys.
+///
+/// Colons and braces structure the keys: unescaped, site `a:b` with visitor `c` would be site `a`
+/// with visitor `b:c`, and a brace would end the part that Redis Cluster hashes.
+pub(crate) fn site_tag(site: &str) -> String {
+    let mut tag = String::with_capacity(site.len());
+    for c in site.chars() {
+        match c {
+            '%' => tag.push_str("%25"),
+            ':' => tag.push_str("%3A"),
+            '{' => tag.push_str("%7B"),
+            '}' => tag.push_str("%7D"),
+            other => tag.push(other),
+        }
+    }
+    tag
+}

@@ -1,0 +1,122 @@
+//! A real `redis-server` of one test, on a free loopback port, with a folder of its own.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A running server; dropping it ends the process and removes its files.
+#[derive(Debug)]
+pub struct RedisServer {
+    child: Child,
+    port: u16,
+    with_aof: bool,
+    dir: TempDir,
+}
+
+impl RedisServer {
+    /// Starts a server that answers; with `with_aof` each write is on disk before its answer.
+    pub fn start(with_aof: bool) -> Self {
+        let dir = tempfile::tempdir().expect("a folder for redis-server");
+        // Between choosing a port and using it someone else may take it.
+        for _ in 0..10 {
+            let port = free_port();
+            let mut child = spawn(port, with_aof, &dir);
+            if answers(&mut child, port) {
+                return Self { child, port, with_aof, dir };
+            }
+        }
+        panic!("redis-server did not start; see redis.log in a run of your own");
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Returns the address for a user that `ACL SETUSER` made.
+    pub fn url_as(&self, user: &str, password: &str) -> String {
+        format!("redis://{user}:{password}@127.0.0.1:{}", self.port)
+    }
+
+    /// Ends the process the hard way.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("redis-server to be killed");
+        self.child.wait().expect("redis-server to end");
+    }
+
+    /// Starts it again after `kill`: same port, same files.
+    pub fn restart(&mut self) {
+        self.child = spawn(self.port, self.with_aof, &self.dir);
+        let up = answers(&mut self.child, self.port);
+        assert!(up, "redis-server did not come back on port {}", self.port);
+    }
+
+    /// Sends one command of words without spaces and returns the first line of the answer.
+    pub fn command(&self, line: &str) -> String {
+        ask(self.port, line).expect("redis-server to answer")
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its number").port()
+}
+
+fn spawn(port: u16, with_aof: bool, dir: &TempDir) -> Child {
+    let aof = if with_aof { "yes" } else { "no" };
+    Command::new("redis-server")
+        .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
+        .args(["--save", "", "--appendonly", aof, "--appendfsync", "always"])
+        .args(["--daemonize", "no", "--logfile", "redis.log"])
+        .arg("--dir")
+        .arg(dir.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| {
+            panic!(
+                "these tests run against a real redis-server, which cannot be started: {error}. \
+                 Install it so that it is on the PATH (Debian: apt-get install redis-server)."
+            )
+        })
+}
+
+fn answers(child: &mut Child, port: u16) -> bool {
+    let started = Instant::now();
+    while started.elapsed() < START_TIMEOUT {
+        if ask(port, "PING").is_some_and(|answer| answer == "+PONG") {
+            // Another server may have taken the port first; then ours has ended.
+            sleep(Duration::from_millis(10));
+            return child.try_wait().expect("its state").is_none();
+        }
+        if child.try_wait().expect("its state").is_some() {
+            return false;
+        }
+        sleep(Duration::from_millis(10));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    false
+}
+
+fn ask(port: u16, line: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
+    stream.write_all(format!("{line}\r\n").as_bytes()).ok()?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer).ok()?;
+    Some(answer.trim_end().to_owned())
+}
