@@ -113,6 +113,13 @@ impl Purposes {
     }
 }
 
+impl Granted<Storage> {
+    /// Returns proof that a withdrawal may be recorded: only of someone of whom something was allowed to be kept.
+    pub fn to_record_a_withdrawal(from: &Consent) -> Option<Self> {
+        from.purposes.storage()
+    }
+}
+
 impl Consent {
     /// Returns whichever was said later, so that an offline batch cannot undo a withdrawal.
     ///
@@ -121,17 +128,12 @@ impl Consent {
     pub fn later(self, other: Self) -> Self {
         match (self.at, other.at) {
             (None, Some(_)) => other,
-            (Some(_) | None, None) => self,
-            (Some(a), Some(b)) if a == b => {
+            (Some(_), None) => self,
+            (Some(a), Some(b)) if a > b => self,
+            (Some(a), Some(b)) if a < b => other,
+            (None, None) | (Some(_), Some(_)) => {
                 let bits = self.purposes.bits() & other.purposes.bits();
                 Self { purposes: Purposes::from_bits(bits), at: self.at }
-            }
-            (Some(a), Some(b)) => {
-                if a > b {
-                    self
-                } else {
-                    other
-                }
             }
         }
     }
@@ -154,9 +156,7 @@ mod tests {
         ];
         for (name, one, two, expected) in cases {
             assert_eq!(one.later(two).purposes, expected, "{name}");
-            if one.at != two.at {
-                assert_eq!(two.later(one).purposes, expected, "{name}, reversed");
-            }
+            assert_eq!(two.later(one).purposes, expected, "{name}, reversed");
         }
     }
 

@@ -63,6 +63,7 @@ kinds! {
     PageView = "page_view",
     Login = "login",
     SignUp = "sign_up",
+    ConsentUpdate = "consent_update",
 }
 
 impl EventKind {

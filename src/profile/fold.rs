@@ -16,6 +16,10 @@ const BUY: u32 = 5;
 #[must_use]
 pub fn fold(mut profile: Profile, event: &Event) -> Profile {
     profile.consent = profile.consent.later(event.consent);
+    if event.kind == EventKind::ConsentUpdate {
+        // Our own record of a withdrawal: nothing the visitor did in the shop.
+        return profile;
+    }
     if let Some(granted) = event.consent.purposes.personalization() {
         remember(&mut profile.memory, event, granted);
     }
@@ -81,6 +85,7 @@ fn remember(memory: &mut Memory, event: &Event, _granted: Granted<Personalizatio
         | EventKind::PageView
         | EventKind::Login
         | EventKind::SignUp
+        | EventKind::ConsentUpdate
         | EventKind::Other(_) => {}
     }
 }

@@ -1,0 +1,203 @@
+//! Flow 1, collect: beacon ─ decode ─ validate ─ consent ─ dedupe ─▶ event log (durable) ─▶ fold ─▶ profile store.
+//!
+//! [`beacon`] decodes what came over HTTP, [`segment`] what came in Segment's dialect; both end in drafts.
+//! [`Collector::accept`] takes drafts to their one [`Outcome`]. `Ok` is said only once the event is synced to disk and,
+//! unless the profile store is down, folded into the profile, so that the next decision knows it.
+
+pub mod apply;
+pub mod beacon;
+pub mod bots;
+pub mod dedupe;
+pub mod outcome;
+pub mod segment;
+pub mod seen_index;
+pub mod validate;
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tracing::warn;
+
+use crate::clock::Clock;
+use crate::event::consent::{Granted, Storage};
+use crate::event::{Consent, Draft, Event, EventId, EventKind, Rejection, VisitorId};
+use crate::event_log::{EventLog, LogError};
+use crate::metrics::Metrics;
+use crate::profile::Profile;
+use crate::profile::store::{ProfileStore, Profiles};
+use dedupe::{Dedupe, IdHash, Seen};
+use outcome::{DropReason, Note, Outcome, RetryReason};
+use validate::{Envelope, validate};
+
+/// Takes events in.
+#[derive(Debug, Clone)]
+pub struct Collector {
+    pub log: EventLog,
+    pub dedupe: Arc<Dedupe>,
+    pub profiles: Profiles,
+    pub metrics: Metrics,
+    pub clock: Clock,
+    pub drop_bots: bool,
+}
+
+/// One event of a batch: a draft, or why there is none.
+pub type Decoded = Result<Draft, Rejection>;
+
+/// An event that may be kept, and the proof.
+struct Keep {
+    event: Event,
+    hash: Option<IdHash>,
+    _granted: Granted<Storage>,
+}
+
+impl Collector {
+    /// Takes a batch to its outcomes, one per event, in order.
+    ///
+    /// When it returns, what is `Ok` is durable. Dropping the future midway loses nothing that was written: leases on
+    /// ids end by themselves.
+    pub async fn accept(&self, envelope: &Envelope, user_agent: Option<&str>, batch: Vec<Decoded>) -> Vec<Outcome> {
+        self.metrics.batches.inc();
+        let known = self.known_consent(envelope).await;
+        let mut keep = self.withdrawal(envelope, known.as_ref()).into_iter().collect::<Vec<Keep>>();
+        let bot = self.drop_bots && bots::is_bot(user_agent);
+        let mut outcomes = Vec::with_capacity(batch.len());
+        // Where in `outcomes` each event of `keep` stands.
+        let mut places = vec![None; keep.len()];
+        for decoded in batch {
+            let outcome = match decoded.and_then(|draft| validate(draft, envelope)) {
+                Err(rejection) => Outcome::Rejected(rejection),
+                Ok(_) if bot => Outcome::Drop(DropReason::Bot),
+                Ok(mut event) => {
+                    if let Some(known) = known.as_ref().filter(|_| envelope.visitor.as_ref() == Some(&event.visitor)) {
+                        // An offline batch cannot undo a withdrawal that was said after it.
+                        event.consent.purposes = overruled(event.consent, *known, envelope);
+                    }
+                    match event.consent.purposes.storage() {
+                        None => Outcome::Drop(DropReason::NoConsent),
+                        Some(granted) => {
+                            let hash = IdHash::of_event(&event);
+                            match self.dedupe.begin(hash, envelope.received_at) {
+                                Seen::Duplicate => Outcome::Duplicate,
+                                Seen::InFlight if keep.iter().any(|k| k.hash == Some(hash)) => Outcome::Duplicate,
+                                Seen::InFlight => Outcome::Retry(RetryReason::InFlight),
+                                Seen::New => {
+                                    let note = note(&event);
+                                    keep.push(Keep { event, hash: Some(hash), _granted: granted });
+                                    places.push(Some(outcomes.len()));
+                                    Outcome::Ok(note)
+                                }
+                            }
+                        }
+                    }
+                }
+            };
+            outcomes.push(outcome);
+        }
+        if !keep.is_empty() {
+            let hashes: Vec<IdHash> = keep.iter().filter_map(|k| k.hash).collect();
+            if let Err(reason) = self.write(keep).await {
+                for hash in hashes {
+                    self.dedupe.release(hash);
+                }
+                for place in places.into_iter().flatten() {
+                    outcomes[place] = Outcome::Retry(reason);
+                }
+            }
+        }
+        for outcome in &outcomes {
+            let labels = [envelope.site.as_str(), outcome.result(), outcome.code().unwrap_or("")];
+            self.metrics.events.with_label_values(&labels).inc();
+        }
+        outcomes
+    }
+
+    /// Appends and waits until it is durable and folded.
+    async fn write(&self, keep: Vec<Keep>) -> Result<(), RetryReason> {
+        let (reply, done) = oneshot::channel();
+        let appended = self.log.append(keep.into_iter().map(|k| k.event).collect(), reply);
+        let result = match appended {
+            Ok(()) => done.await.unwrap_or(Err(LogError::Closed)),
+            Err((error, _reply)) => Err(error),
+        };
+        result.map_err(|error| match error {
+            LogError::Full => RetryReason::Overloaded,
+            error => {
+                warn!(%error, "Events could not be kept");
+                RetryReason::LogUnavailable
+            }
+        })
+    }
+
+    /// Returns the last word on consent that is on record for the batch's visitor. Where the store does not answer, the
+    /// batch's own word has to do.
+    async fn known_consent(&self, envelope: &Envelope) -> Option<Consent> {
+        let visitor = envelope.visitor.as_ref()?;
+        self.stored_profile(envelope, visitor).await.map(|profile| profile.consent)
+    }
+
+    async fn stored_profile(&self, envelope: &Envelope, visitor: &VisitorId) -> Option<Profile> {
+        let stored = self.profiles.get_many(envelope.site.as_str(), &[visitor.as_str()]).await.ok()?;
+        Profile::decode(&stored.into_iter().next()??.blob).ok()
+    }
+
+    /// Returns the record of a withdrawal, where this batch withdraws something that had been granted.
+    ///
+    /// Nothing of a visitor who refused is kept, but that somebody we remember withdrew must be: it is what stops late
+    /// batches, and what shows that the withdrawal was honoured.
+    fn withdrawal(&self, envelope: &Envelope, known: Option<&Consent>) -> Option<Keep> {
+        let (visitor, known) = (envelope.visitor.as_ref()?, known?);
+        let at = envelope.sent_at.map_or(envelope.received_at, |_| envelope.received_at);
+        let said = envelope.consent(None, at);
+        let lost = known.purposes.bits() & !said.purposes.bits();
+        if said.at.is_none() || lost == 0 || known.later(said) == *known {
+            return None;
+        }
+        let granted = Granted::<Storage>::to_record_a_withdrawal(known)?;
+        let id = format!("consent-{:032x}", xxhash_rust::xxh3::xxh3_128(format!("{visitor}\0{:?}", said.at).as_bytes()));
+        let event = Event {
+            site: envelope.site.clone(),
+            id: EventId::new(&id).ok()?,
+            kind: EventKind::ConsentUpdate,
+            visitor: visitor.clone(),
+            customer: None,
+            session: None,
+            seq: None,
+            ts: said.at.unwrap_or(at),
+            client_ts: None,
+            sent_at: envelope.sent_at,
+            received_at: envelope.received_at,
+            consent: said,
+            source: envelope.source,
+            items: Vec::new(),
+            currency: None,
+            value_minor: None,
+            transaction_id: None,
+            search_term: None,
+            creative_id: None,
+            placement: None,
+            recommendation_id: None,
+            params: None,
+        };
+        Some(Keep { event, hash: None, _granted: granted })
+    }
+}
+
+/// Returns the purposes of an event after the word on record has been heard.
+fn overruled(own: Consent, known: Consent, envelope: &Envelope) -> crate::event::Purposes {
+    let later = own.later(known).purposes;
+    if envelope.gpc {
+        // The browser's signal denies now, whatever was granted before.
+        crate::event::Purposes::from_bits(later.bits() & own.purposes.bits())
+    } else {
+        later
+    }
+}
+
+fn note(event: &Event) -> Option<Note> {
+    let money = matches!(event.kind, EventKind::Purchase | EventKind::Refund);
+    if money && !event.source.is_trusted() {
+        return Some(Note::MoneyUnverified);
+    }
+    (money && event.value_minor.is_none() && event.params.as_deref().is_some_and(|p| p.contains("\"value\"")))
+        .then_some(Note::ValueWithoutCurrency)
+}

@@ -1,0 +1,318 @@
+//! From the log into profiles: in log order for each visitor, and never lost.
+//!
+//! The commit thread hands over what became durable. Visitors are spread over a few workers, so that each visitor's
+//! events meet one worker in log order, and a profile's watermark says which of them it holds. When the profile store
+//! does not answer, a worker remembers where it stopped, lets what comes pass by (it is in the log), and reads the log
+//! from there once the store is back. Starting up is the same thing: reading on from the last checkpoint.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info, warn};
+
+use crate::catalog::Catalogs;
+use crate::event::{SiteId, VisitorId};
+use crate::event_log::{Committed, LogError, Position, Reader, Reply};
+use crate::metrics::Metrics;
+use crate::profile::store::{ProfilePut, ProfileStore, Profiles, PutOutcome};
+use crate::profile::{Profile, fold};
+use crate::store_engine::StoreError;
+
+/// Workers. Enough to keep a remote store busy; an embedded one needs no more than cores.
+const WORKERS: usize = 4;
+/// Events read from the log at a time while catching up.
+const CATCH_UP_EVENTS: usize = 2_000;
+/// How long to wait before the store is tried again.
+const RETRY: Duration = Duration::from_millis(200);
+/// Jobs folded together.
+const MAX_JOBS: usize = 512;
+
+/// What workers need.
+#[derive(Debug, Clone)]
+pub struct ApplyParts {
+    pub node: u64,
+    pub profiles: Profiles,
+    pub catalogs: Arc<Catalogs>,
+    pub metrics: Metrics,
+    pub log_dir: PathBuf,
+    pub archive_dir: PathBuf,
+}
+
+/// Hands durable events to the workers.
+#[derive(Debug, Clone)]
+pub struct Apply {
+    workers: Vec<mpsc::UnboundedSender<Job>>,
+    paused: Arc<AtomicBool>,
+    metrics: Metrics,
+}
+
+#[derive(Debug)]
+enum Job {
+    Fold { events: Vec<Committed>, ticket: Arc<Ticket> },
+    /// Answers once everything before it has been dealt with: where the worker stopped, if it is behind.
+    Barrier(oneshot::Sender<Option<Position>>),
+}
+
+/// Answers the sender when the last worker has let go of it. The events are durable, so the answer is `Ok` whatever
+/// became of the profiles.
+#[derive(Debug)]
+struct Ticket(Mutex<Option<Reply>>);
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(reply) = self.0.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            // The sender may have gone; the events are kept all the same.
+            let _ = reply.send(Ok(()));
+        }
+    }
+}
+
+impl Apply {
+    /// Starts the workers; they first read the log from `checkpoint`.
+    pub fn start(parts: &ApplyParts, checkpoint: Position) -> Self {
+        let paused = Arc::new(AtomicBool::new(false));
+        let workers = (0..WORKERS)
+            .map(|index| {
+                let (sender, receiver) = mpsc::unbounded_channel();
+                let worker =
+                    Worker { index, parts: parts.clone(), behind: Some(checkpoint), paused: paused.clone(), reported: false };
+                tokio::spawn(worker.run(receiver));
+                sender
+            })
+            .collect();
+        Self { workers, paused, metrics: parts.metrics.clone() }
+    }
+
+    /// Takes over what became durable; called in log order.
+    pub fn hand_over(&self, events: Vec<Committed>, reply: Reply) {
+        let ticket = Arc::new(Ticket(Mutex::new(Some(reply))));
+        self.metrics.fold_backlog.add(i64::try_from(events.len()).unwrap_or(0));
+        let mut parts: Vec<Vec<Committed>> = (0..self.workers.len()).map(|_| Vec::new()).collect();
+        for committed in events {
+            parts[worker_of(&committed.event.site, &committed.event.visitor)].push(committed);
+        }
+        for (worker, events) in self.workers.iter().zip(parts) {
+            if !events.is_empty() {
+                // A worker that is gone means the process is stopping; the log has the events.
+                let _ = worker.send(Job::Fold { events, ticket: ticket.clone() });
+            }
+        }
+    }
+
+    /// Waits until everything handed over before is dealt with; returns whether all of it is in the profiles.
+    pub async fn settled(&self) -> bool {
+        let mut answers = Vec::new();
+        for worker in &self.workers {
+            let (sender, receiver) = oneshot::channel();
+            if worker.send(Job::Barrier(sender)).is_err() {
+                return false;
+            }
+            answers.push(receiver);
+        }
+        let mut settled = true;
+        for answer in answers {
+            settled &= matches!(answer.await, Ok(None));
+        }
+        settled
+    }
+
+    /// Stops folding, so that a replay can compare; what comes meanwhile is read from the log afterwards.
+    pub async fn pause(&self) {
+        self.paused.store(true, Ordering::SeqCst);
+        self.settled().await;
+    }
+
+    /// Folds on.
+    pub fn resume(&self) {
+        self.paused.store(false, Ordering::SeqCst);
+    }
+}
+
+fn worker_of(site: &SiteId, visitor: &VisitorId) -> usize {
+    let hash = xxhash_rust::xxh3::xxh3_64_with_seed(visitor.as_str().as_bytes(), site.as_str().len() as u64);
+    usize::try_from(hash % WORKERS as u64).unwrap_or(0)
+}
+
+struct Worker {
+    index: usize,
+    parts: ApplyParts,
+    /// Where reading the log has to begin, while the profiles are behind it.
+    behind: Option<Position>,
+    paused: Arc<AtomicBool>,
+    /// The store's absence has been logged.
+    reported: bool,
+}
+
+impl Worker {
+    async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) {
+        loop {
+            if self.behind.is_some() && !self.paused.load(Ordering::SeqCst) {
+                self.catch_up().await;
+            }
+            let mut batch = Vec::new();
+            if self.behind.is_some() {
+                match tokio::time::timeout(RETRY, jobs.recv_many(&mut batch, MAX_JOBS)).await {
+                    Ok(0) => return,
+                    Ok(_) => self.deal_with(batch).await,
+                    Err(_elapsed) => {}
+                }
+            } else if jobs.recv_many(&mut batch, MAX_JOBS).await == 0 {
+                return;
+            } else {
+                self.deal_with(batch).await;
+            }
+        }
+    }
+
+    async fn deal_with(&mut self, batch: Vec<Job>) {
+        let mut events = Vec::new();
+        let mut tickets = Vec::new();
+        let mut barriers = Vec::new();
+        for job in batch {
+            match job {
+                Job::Fold { events: more, ticket } => {
+                    events.extend(more);
+                    tickets.push(ticket);
+                }
+                Job::Barrier(barrier) => barriers.push(barrier),
+            }
+        }
+        self.parts.metrics.fold_backlog.sub(i64::try_from(events.len()).unwrap_or(0));
+        if let Some(first) = events.first().map(|c| c.position) {
+            if self.paused.load(Ordering::SeqCst) {
+                self.behind.get_or_insert(first);
+            } else if self.behind.is_none() {
+                match self.apply(&events).await {
+                    Ok(()) => {}
+                    Err(error) => self.stopped(first, &error),
+                }
+            }
+        }
+        drop(tickets);
+        for barrier in barriers {
+            // Whoever asked may have stopped waiting.
+            let _ = barrier.send(self.behind);
+        }
+    }
+
+    fn stopped(&mut self, position: Position, error: &StoreError) {
+        if !self.reported {
+            warn!(%error, position = position.0, "Profiles cannot be written; they will be brought up to date from the event log");
+            self.reported = true;
+        }
+        self.behind = Some(position);
+    }
+
+    /// Reads the log from where the profiles stopped to its end.
+    async fn catch_up(&mut self) {
+        let Some(from) = self.behind else { return };
+        let mut reader = match Reader::open(&self.parts.log_dir, &self.parts.archive_dir, from) {
+            Ok(reader) => reader,
+            Err(error) => return self.unreadable(&error),
+        };
+        let mut folded = 0usize;
+        loop {
+            let mut chunk = Vec::new();
+            let mut first = None;
+            let mut ended = false;
+            for _ in 0..CATCH_UP_EVENTS {
+                match reader.next() {
+                    None => {
+                        ended = true;
+                        break;
+                    }
+                    Some(Err(error)) => {
+                        // Damage is reported with its place and does not keep later events from their profiles.
+                        self.unreadable(&error);
+                    }
+                    Some(Ok(committed)) => {
+                        first.get_or_insert(committed.position);
+                        if worker_of(&committed.event.site, &committed.event.visitor) == self.index {
+                            chunk.push(committed);
+                        }
+                    }
+                }
+            }
+            if let Err(error) = self.apply(&chunk).await {
+                return self.stopped(first.unwrap_or(from), &error);
+            }
+            folded += chunk.len();
+            if ended {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        self.behind = None;
+        if self.reported {
+            info!(events = folded, "Profiles are up to date again, from {folded} events of the log");
+            self.reported = false;
+        }
+    }
+
+    fn unreadable(&mut self, error: &LogError) {
+        if !self.reported {
+            error!(%error, "The event log cannot be read to bring profiles up to date");
+            self.reported = true;
+        }
+    }
+
+    /// Folds events into their profiles and what they say about items into the catalog.
+    async fn apply(&self, events: &[Committed]) -> Result<(), StoreError> {
+        let mut sites: BTreeMap<&SiteId, BTreeMap<&VisitorId, Vec<&Committed>>> = BTreeMap::new();
+        for committed in events {
+            sites.entry(&committed.event.site).or_default().entry(&committed.event.visitor).or_default().push(committed);
+        }
+        for (site, mut visitors) in sites {
+            while !visitors.is_empty() {
+                let names: Vec<&str> = visitors.keys().map(|v| v.as_str()).collect();
+                let stored = self.parts.profiles.get_many(site.as_str(), &names).await?;
+                let mut puts = Vec::with_capacity(names.len());
+                let mut order = Vec::with_capacity(names.len());
+                for ((visitor, events), stored) in visitors.iter().zip(stored) {
+                    let expected = stored.as_ref().map_or(0, |v| v.version);
+                    let profile = stored.map_or_else(Profile::default, |v| readable(&v.blob));
+                    if let Some(profile) = fold_all(profile, events.iter().copied(), self.parts.node) {
+                        puts.push(ProfilePut { visitor: visitor.as_str(), expected, blob: Some(profile.encode()) });
+                        order.push((*visitor).clone());
+                    }
+                }
+                let outcomes = self.parts.profiles.put_many(site.as_str(), puts).await?;
+                // Another node was faster for these: read them again, fold again.
+                let conflicts: Vec<VisitorId> =
+                    order.into_iter().zip(outcomes).filter(|(_, o)| *o == PutOutcome::Conflict).map(|(v, _)| v).collect();
+                visitors.retain(|visitor, _| conflicts.contains(visitor));
+            }
+        }
+        for committed in events {
+            self.parts.catalogs.observe(&committed.event);
+        }
+        Ok(())
+    }
+}
+
+/// Returns the stored profile, or an empty one where its bytes cannot be read: a replay mends it, and a visitor whose
+/// profile is damaged must not stop everyone else's.
+fn readable(blob: &[u8]) -> Profile {
+    Profile::decode(blob).unwrap_or_else(|error| {
+        error!(%error, "A stored profile is damaged and starts anew; `rapport replay` rebuilds it from the event log");
+        Profile::default()
+    })
+}
+
+/// Folds what the profile does not hold yet; nothing where it holds everything.
+pub fn fold_all<'a>(mut profile: Profile, events: impl Iterator<Item = &'a Committed>, node: u64) -> Option<Profile> {
+    let mut changed = false;
+    for committed in events {
+        if profile.watermark(node).is_some_and(|at| committed.position.0 <= at) {
+            continue;
+        }
+        profile = fold::fold(profile, &committed.event);
+        profile.set_watermark(node, committed.position.0);
+        changed = true;
+    }
+    changed.then_some(profile)
+}

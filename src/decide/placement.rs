@@ -1,0 +1,115 @@
+//! The built-in placements and the ladders they climb down.
+
+/// A source of candidates. Its name is what an answer says it was served by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rung {
+    /// Bought in the same basket, by log-likelihood ratio.
+    CoOccurrence,
+    /// Viewed in the same session, by cosine.
+    CoView,
+    /// What goes with the items of this visit.
+    Session,
+    /// Popular in the categories this visitor likes.
+    Affinity,
+    /// What this visitor looked at.
+    History,
+    /// What this visitor bought before.
+    Repeat,
+    Trending,
+    /// Popular in the category of the item on the page.
+    PopularInCategory,
+    Popular,
+    /// Anything the catalog has, in its order: there is always an answer.
+    Catalog,
+}
+
+impl Rung {
+    /// Returns the name in answers and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CoOccurrence => "co_occurrence",
+            Self::CoView => "co_view",
+            Self::Session => "session",
+            Self::Affinity => "affinity",
+            Self::History => "history",
+            Self::Repeat => "repeat",
+            Self::Trending => "trending",
+            Self::PopularInCategory => "popular_in_category",
+            Self::Popular => "popular",
+            Self::Catalog => "catalog",
+        }
+    }
+
+    /// Returns the reason a shopper may be told.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::CoOccurrence => "bought_together",
+            Self::CoView => "viewed_together",
+            Self::Session => "from_this_visit",
+            Self::Affinity => "your_taste",
+            Self::History => "recently_viewed",
+            Self::Repeat => "bought_before",
+            Self::Trending => "trending",
+            Self::PopularInCategory => "popular_in_category",
+            Self::Popular => "popular",
+            Self::Catalog => "from_the_catalog",
+        }
+    }
+}
+
+/// A named spot on a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placement {
+    pub id: &'static str,
+    pub kind: Kind,
+    /// For people: what it shows.
+    pub title: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Items, from the first rung that has any, filled up from the next.
+    Items(&'static [Rung]),
+    /// A banner.
+    Creative,
+}
+
+use Rung::{Affinity, Catalog, CoOccurrence, CoView, History, Popular, PopularInCategory, Repeat, Session, Trending};
+
+/// The placements present on a fresh site.
+pub const BUILT_IN: &[Placement] = &[
+    Placement {
+        id: "also-bought",
+        kind: Kind::Items(&[CoOccurrence, CoView, PopularInCategory, Popular, Catalog]),
+        title: "Customers who bought this also bought",
+    },
+    Placement {
+        id: "also-viewed",
+        kind: Kind::Items(&[CoView, CoOccurrence, PopularInCategory, Popular, Catalog]),
+        title: "Customers who viewed this also viewed",
+    },
+    Placement {
+        id: "bought-together",
+        kind: Kind::Items(&[CoOccurrence, PopularInCategory, Popular, Catalog]),
+        title: "Goes well with your basket",
+    },
+    Placement {
+        id: "similar",
+        kind: Kind::Items(&[CoView, PopularInCategory, Popular, Catalog]),
+        title: "Similar items",
+    },
+    Placement {
+        id: "for-you",
+        kind: Kind::Items(&[Session, Affinity, Trending, Popular, Catalog]),
+        title: "For you",
+    },
+    Placement { id: "recently-viewed", kind: Kind::Items(&[History]), title: "The page you made" },
+    Placement { id: "buy-again", kind: Kind::Items(&[Repeat]), title: "Buy again" },
+    Placement { id: "trending", kind: Kind::Items(&[Trending, Popular, Catalog]), title: "Trending now" },
+    Placement { id: "home-hero", kind: Kind::Creative, title: "The banner of the home page" },
+];
+
+/// Returns the placement of that name.
+pub fn find(id: &str) -> Option<&'static Placement> {
+    BUILT_IN.iter().find(|p| p.id == id)
+}
