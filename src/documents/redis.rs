@@ -4,12 +4,14 @@
 //! site a sorted set of changes and the head of the feed. All share the hash tag of the site, so a
 //! batch is one script: atomic, and one round trip.
 
+use std::collections::BTreeMap;
+
 use redis::{FromRedisValue, Script};
 
 use super::embedded::decode_change;
 use super::{
-    Change, Document, DocumentOutcome, DocumentPut, DocumentStore, Expect, Record, check_id,
-    check_kind, clear_by_pages,
+    Change, Document, DocumentOutcome, DocumentPut, DocumentStore, Expect, FORGET_PAGE, Record,
+    check_id, check_kind, clear_by_pages,
 };
 use crate::store_engine::{Redis, StoreError, check_name, site_tag};
 
@@ -85,6 +87,21 @@ for _, id in ipairs(page) do
 end
 return answer";
 
+/// Drops the records of documents that are still deleted since the change the caller saw.
+///
+/// Keys: records, changes. Arguments: the kind, then per document its id and the seq of the change.
+const FORGET: &str = r"
+local forgotten = 0
+for i = 2, #ARGV, 2 do
+  local held = redis.call('HGET', KEYS[1], ARGV[i])
+  if held and held:byte(1) % 2 == 1 and held:sub(18, 25) == ARGV[i + 1] then
+    redis.call('HDEL', KEYS[1], ARGV[i])
+    redis.call('ZREM', KEYS[2], 'd' .. ARGV[1] .. '\0' .. ARGV[i])
+    forgotten = forgotten + 1
+  end
+end
+return forgotten";
+
 /// Documents in Redis, as durable as its append-only file.
 ///
 /// With `appendfsync always` a document is on disk when the call returns; with `everysec`, the
@@ -94,6 +111,7 @@ pub struct RedisDocuments {
     redis: Redis,
     put: Script,
     list: Script,
+    forget: Script,
 }
 
 impl RedisDocuments {
@@ -103,6 +121,7 @@ impl RedisDocuments {
             redis,
             put: Script::new(PUT),
             list: Script::new(LIST),
+            forget: Script::new(FORGET),
         }
     }
 
@@ -289,6 +308,31 @@ impl DocumentStore for RedisDocuments {
         get.arg(head_key(site));
         let head: Option<u64> = self.redis.read(&get).await?;
         Ok(head.unwrap_or(0))
+    }
+
+    async fn forget_deleted(&self, site: &str, up_to: u64) -> Result<usize, StoreError> {
+        let mut forgotten = 0;
+        let mut after = 0;
+        while after < up_to {
+            let mut page = self.changes(site, after, FORGET_PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.seq;
+            page.retain(|change| change.deleted && change.seq <= up_to);
+            let mut kinds: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
+            for change in page {
+                let args = kinds
+                    .entry(change.kind)
+                    .or_insert_with_key(|kind| vec![kind.as_bytes().to_vec()]);
+                args.push(change.id.into_bytes());
+                args.push(change.seq.to_be_bytes().to_vec());
+            }
+            for (kind, args) in kinds {
+                let keys = [records_key(site, &kind), changes_key(site)];
+                let count: usize = self.run(FORGET, &self.forget, &keys, &args).await?;
+                forgotten += count;
+            }
+        }
+        Ok(forgotten)
     }
 
     async fn clear(&self, site: &str, kind: &str) -> Result<(), StoreError> {

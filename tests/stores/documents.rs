@@ -93,7 +93,7 @@ fn change(seq: u64, id: &str, deleted: bool) -> Change {
     }
 }
 
-pub async fn documents_come_in_the_order_asked_for(store: impl DocumentStore) {
+pub(crate) async fn documents_come_in_the_order_asked_for(store: impl DocumentStore) {
     create(&store, SITE, KIND, &["a", "b"]).await;
     let found = store.get_many(SITE, KIND, &["b", "x", "a", "b"]).await;
     assert_eq!(
@@ -102,7 +102,7 @@ pub async fn documents_come_in_the_order_asked_for(store: impl DocumentStore) {
     );
 }
 
-pub async fn expectations_hold_or_nothing_is_written(store: impl DocumentStore) {
+pub(crate) async fn expectations_hold_or_nothing_is_written(store: impl DocumentStore) {
     create(&store, SITE, KIND, &["a", "b", "c"]).await;
     let outcomes = write(
         &store,
@@ -151,7 +151,7 @@ pub async fn expectations_hold_or_nothing_is_written(store: impl DocumentStore) 
     );
 }
 
-pub async fn puts_of_one_id_in_a_batch_see_each_other(store: impl DocumentStore) {
+pub(crate) async fn puts_of_one_id_in_a_batch_see_each_other(store: impl DocumentStore) {
     let outcomes = write(
         &store,
         vec![
@@ -181,7 +181,7 @@ pub async fn puts_of_one_id_in_a_batch_see_each_other(store: impl DocumentStore)
     assert_eq!(changes, [change(4, "a", false)]);
 }
 
-pub async fn no_concurrent_write_is_lost<S: DocumentStore + Clone + 'static>(store: S) {
+pub(crate) async fn no_concurrent_write_is_lost<S: DocumentStore + Clone + 'static>(store: S) {
     const WRITERS: u64 = 16;
     const ROUNDS: u64 = 10;
     create(&store, SITE, KIND, &["other"]).await;
@@ -219,7 +219,7 @@ async fn add_one(store: &impl DocumentStore) {
     }
 }
 
-pub async fn only_one_can_be_first<S: DocumentStore + Clone + 'static>(store: S) {
+pub(crate) async fn only_one_can_be_first<S: DocumentStore + Clone + 'static>(store: S) {
     let tasks: Vec<_> = (0..16_u8)
         .map(|writer| {
             let store = store.clone();
@@ -241,7 +241,7 @@ pub async fn only_one_can_be_first<S: DocumentStore + Clone + 'static>(store: S)
     assert_eq!(first, 1);
 }
 
-pub async fn revisions_go_on_after_a_deletion(store: impl DocumentStore) {
+pub(crate) async fn revisions_go_on_after_a_deletion(store: impl DocumentStore) {
     create(&store, SITE, KIND, &["a"]).await;
     let outcomes = write(&store, vec![delete("a", Expect::Any)]).await;
     assert_eq!(outcomes, [stored(2)]);
@@ -261,7 +261,7 @@ pub async fn revisions_go_on_after_a_deletion(store: impl DocumentStore) {
     assert_eq!(list_all(&store, SITE, KIND, 10).await, ["a"]);
 }
 
-pub async fn an_older_external_revision_is_stale(store: impl DocumentStore) {
+pub(crate) async fn an_older_external_revision_is_stale(store: impl DocumentStore) {
     let outcomes = write(
         &store,
         vec![
@@ -291,7 +291,7 @@ pub async fn an_older_external_revision_is_stale(store: impl DocumentStore) {
     assert_eq!(get(&store, "a").await, held(2, b"eleven"));
 }
 
-pub async fn an_external_revision_outlives_edits_and_deletion(store: impl DocumentStore) {
+pub(crate) async fn an_external_revision_outlives_edits_and_deletion(store: impl DocumentStore) {
     let steps = [
         (from_feed("a", 5, Some(b"feed")), stored(1)),
         (put("a", Expect::Any, b"edited"), stored(2)),
@@ -311,7 +311,7 @@ pub async fn an_external_revision_outlives_edits_and_deletion(store: impl Docume
     assert_eq!(get(&store, "a").await, held(6, b"by hand"));
 }
 
-pub async fn external_revisions_use_all_bits(store: impl DocumentStore) {
+pub(crate) async fn external_revisions_use_all_bits(store: impl DocumentStore) {
     // Neighbours that a double would take for equal, and bytes that a locale could order otherwise.
     let revisions = [
         0x7f,
@@ -340,7 +340,7 @@ pub async fn external_revisions_use_all_bits(store: impl DocumentStore) {
     }
 }
 
-pub async fn a_list_is_ordered_and_pages(store: impl DocumentStore) {
+pub(crate) async fn a_list_is_ordered_and_pages(store: impl DocumentStore) {
     let mut names: Vec<String> = (0..150).map(|n| format!("item-{n}")).collect();
     names.extend(["é".to_owned(), "Z".to_owned(), "z".to_owned()]);
     let some: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -366,7 +366,7 @@ pub async fn a_list_is_ordered_and_pages(store: impl DocumentStore) {
     assert!(store.list(SITE, KIND, None, 0).await.unwrap().is_empty());
 }
 
-pub async fn the_feed_names_each_document_once_at_its_latest(store: impl DocumentStore) {
+pub(crate) async fn the_feed_names_each_document_once_at_its_latest(store: impl DocumentStore) {
     assert_eq!(store.head(SITE).await.unwrap(), 0);
     assert!(store.changes(SITE, 0, 10).await.unwrap().is_empty());
     create(&store, SITE, KIND, &["a", "b", "c"]).await;
@@ -391,7 +391,7 @@ pub async fn the_feed_names_each_document_once_at_its_latest(store: impl Documen
     assert_eq!(store.changes(SITE, 0, 10).await.unwrap(), expected);
 }
 
-pub async fn the_feed_pages(store: impl DocumentStore) {
+pub(crate) async fn the_feed_pages(store: impl DocumentStore) {
     // Past 256, so that numbers ordered as text or by their low byte would show.
     let names: Vec<String> = (0..700).map(|n| format!("{n}")).collect();
     let some: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -412,7 +412,7 @@ pub async fn the_feed_pages(store: impl DocumentStore) {
     assert_eq!(store.head(SITE).await.unwrap(), 700);
 }
 
-pub async fn the_feed_misses_nothing_under_concurrent_writers<
+pub(crate) async fn the_feed_misses_nothing_under_concurrent_writers<
     S: DocumentStore + Clone + 'static,
 >(
     store: S,
@@ -460,7 +460,7 @@ pub async fn the_feed_misses_nothing_under_concurrent_writers<
     );
 }
 
-pub async fn what_is_refused_does_not_reach_the_feed(store: impl DocumentStore) {
+pub(crate) async fn what_is_refused_does_not_reach_the_feed(store: impl DocumentStore) {
     write(&store, vec![from_feed("a", 5, Some(b"x"))]).await;
     write(
         &store,
@@ -478,7 +478,7 @@ pub async fn what_is_refused_does_not_reach_the_feed(store: impl DocumentStore) 
     );
 }
 
-pub async fn sites_and_kinds_are_separate(store: impl DocumentStore) {
+pub(crate) async fn sites_and_kinds_are_separate(store: impl DocumentStore) {
     let places = [
         ("a", "k"),
         ("a", "k2"),
@@ -506,7 +506,7 @@ pub async fn sites_and_kinds_are_separate(store: impl DocumentStore) {
     assert!(store.changes("k", 0, 10).await.unwrap().is_empty());
 }
 
-pub async fn clear_deletes_one_kind_and_says_so(store: impl DocumentStore) {
+pub(crate) async fn clear_deletes_one_kind_and_says_so(store: impl DocumentStore) {
     let names: Vec<String> = (0..1_234).map(|n| format!("{n}")).collect();
     let some: Vec<&str> = names.iter().map(String::as_str).collect();
     create(&store, SITE, KIND, &some).await;
@@ -520,7 +520,45 @@ pub async fn clear_deletes_one_kind_and_says_so(store: impl DocumentStore) {
     assert!(changes.iter().all(|change| change.deleted));
 }
 
-pub async fn bodies_are_kept_to_the_byte(store: impl DocumentStore) {
+pub(crate) async fn forgotten_deletions_leave_nothing(store: impl DocumentStore) {
+    let names: Vec<String> = (0..2_100).map(|n| format!("{n}")).collect();
+    let some: Vec<&str> = names.iter().map(String::as_str).collect();
+    create(&store, SITE, KIND, &some).await;
+    create(&store, SITE, "other", &["a", "b"]).await;
+    create(&store, "shop2", KIND, &["a"]).await;
+    store.clear(SITE, KIND).await.unwrap();
+    store.clear("shop2", KIND).await.unwrap();
+    write(
+        &store,
+        vec![put("back", Expect::Any, b""), put("7", Expect::Any, b"7")],
+    )
+    .await;
+    let puts = vec![delete("a", Expect::Any)];
+    store.put_many(SITE, "other", puts).await.unwrap();
+    let head = store.head(SITE).await.unwrap();
+
+    assert_eq!(store.forget_deleted(SITE, 2_102).await.unwrap(), 0);
+    assert_eq!(store.forget_deleted(SITE, head - 1).await.unwrap(), 2_099);
+    assert_eq!(store.forget_deleted(SITE, head - 1).await.unwrap(), 0);
+    let changes = store.changes(SITE, 0, 10).await.unwrap();
+    let fed: Vec<(&str, bool)> = changes.iter().map(|c| (c.id.as_str(), c.deleted)).collect();
+    assert_eq!(
+        fed,
+        [("b", false), ("back", false), ("7", false), ("a", true)]
+    );
+    assert_eq!(store.forget_deleted(SITE, u64::MAX).await.unwrap(), 1);
+    assert_eq!(store.head(SITE).await.unwrap(), head);
+    assert_eq!(get(&store, "7").await, held(3, b"7"));
+    let outcomes = write(&store, vec![put("8", Expect::Absent, b"")]).await;
+    assert_eq!(outcomes, [stored(1)]);
+    assert_eq!(store.head(SITE).await.unwrap(), head + 1);
+    assert_eq!(
+        store.changes("shop2", 0, 10).await.unwrap(),
+        [change(2, "a", true)]
+    );
+}
+
+pub(crate) async fn bodies_are_kept_to_the_byte(store: impl DocumentStore) {
     let all: Vec<u8> = (0..=255).collect();
     for (id, body) in [("all", all.as_slice()), ("none", b""), ("nul", b"\0\0")] {
         assert_eq!(
@@ -531,7 +569,7 @@ pub async fn bodies_are_kept_to_the_byte(store: impl DocumentStore) {
     }
 }
 
-pub async fn a_megabyte_fits(store: impl DocumentStore) {
+pub(crate) async fn a_megabyte_fits(store: impl DocumentStore) {
     let body: Vec<u8> = (0..1_u32 << 18).flat_map(u32::to_le_bytes).collect();
     assert_eq!(
         write(&store, vec![put("a", Expect::Any, &body)]).await,
@@ -540,19 +578,19 @@ pub async fn a_megabyte_fits(store: impl DocumentStore) {
     assert_eq!(get(&store, "a").await, held(1, &body));
 }
 
-pub async fn a_large_batch_fits(store: impl DocumentStore) {
+pub(crate) async fn a_large_batch_fits(store: impl DocumentStore) {
     let puts = (0..5_000).map(|n| put(&format!("{n:05}"), Expect::Any, &[b'x'; 500]));
     let outcomes = write(&store, puts.collect()).await;
     assert_eq!(outcomes, vec![stored(1); 5_000]);
     assert_eq!(list_all(&store, SITE, KIND, 1_000).await.len(), 5_000);
 }
 
-pub async fn empty_batches_are_answered(store: impl DocumentStore) {
+pub(crate) async fn empty_batches_are_answered(store: impl DocumentStore) {
     assert!(store.get_many(SITE, KIND, &[]).await.unwrap().is_empty());
     assert!(write(&store, vec![]).await.is_empty());
 }
 
-pub async fn odd_names_are_only_names(store: impl DocumentStore) {
+pub(crate) async fn odd_names_are_only_names(store: impl DocumentStore) {
     let longest = "x".repeat(MAX_NAME);
     let mut names: Vec<&str> = ODD_NAMES.to_vec();
     names.push(&longest);
@@ -571,7 +609,7 @@ pub async fn odd_names_are_only_names(store: impl DocumentStore) {
     assert_eq!(found, expected);
 }
 
-pub async fn bad_names_are_refused(store: impl DocumentStore) {
+pub(crate) async fn bad_names_are_refused(store: impl DocumentStore) {
     let long = "x".repeat(MAX_NAME + 1);
     for bad in ["", "a\0b", "\0", long.as_str()] {
         for (site, kind, id) in [(bad, KIND, "a"), (SITE, bad, "a"), (SITE, KIND, bad)] {
@@ -585,6 +623,7 @@ pub async fn bad_names_are_refused(store: impl DocumentStore) {
         }
         refused(store.changes(bad, 0, 1).await);
         refused(store.head(bad).await);
+        refused(store.forget_deleted(bad, 1).await);
     }
     assert_eq!(store.head(SITE).await.unwrap(), 0);
 }
