@@ -141,7 +141,7 @@ impl RedisDocuments {
             .arg(keys.len())
             .arg(keys)
             .arg(args);
-        let (answer,): (T,) = self.redis.pipeline(&pipeline).await?;
+        let (answer,): (T,) = self.redis.bulk.pipeline(&pipeline).await?;
         Ok(answer)
     }
 }
@@ -209,7 +209,7 @@ impl DocumentStore for RedisDocuments {
         }
         let mut hmget = redis::cmd("HMGET");
         hmget.arg(records_key(site, kind)).arg(ids);
-        let records: Vec<Option<Vec<u8>>> = self.redis.read(&hmget).await?;
+        let records: Vec<Option<Vec<u8>>> = self.redis.quick.read(&hmget).await?;
         records
             .into_iter()
             .map(|bytes| match bytes {
@@ -294,7 +294,7 @@ impl DocumentStore for RedisDocuments {
         range.arg(changes_key(site)).arg(format!("({after}"));
         range.arg("+inf").arg("WITHSCORES");
         range.arg("LIMIT").arg(0).arg(limit);
-        let entries: Vec<(Vec<u8>, f64)> = self.redis.read(&range).await?;
+        let entries: Vec<(Vec<u8>, f64)> = self.redis.bulk.read(&range).await?;
         entries
             .into_iter()
             // A score is a double, exact for the first nine quadrillion changes.
@@ -306,7 +306,7 @@ impl DocumentStore for RedisDocuments {
         check_name("the site", site)?;
         let mut get = redis::cmd("GET");
         get.arg(head_key(site));
-        let head: Option<u64> = self.redis.read(&get).await?;
+        let head: Option<u64> = self.redis.quick.read(&get).await?;
         Ok(head.unwrap_or(0))
     }
 

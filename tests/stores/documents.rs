@@ -1,6 +1,10 @@
 //! What every document store promises.
 
-use std::collections::BTreeMap;
+mod feed;
+mod revisions;
+
+pub(crate) use feed::*;
+pub(crate) use revisions::*;
 
 use rapport::documents::{Change, Document, DocumentOutcome, DocumentPut, DocumentStore, Expect};
 use rapport::store_engine::{MAX_NAME, StoreError};
@@ -241,105 +245,6 @@ pub(crate) async fn only_one_can_be_first<S: DocumentStore + Clone + 'static>(st
     assert_eq!(first, 1);
 }
 
-pub(crate) async fn revisions_go_on_after_a_deletion(store: impl DocumentStore) {
-    create(&store, SITE, KIND, &["a"]).await;
-    let outcomes = write(&store, vec![delete("a", Expect::Any)]).await;
-    assert_eq!(outcomes, [stored(2)]);
-    assert_eq!(get(&store, "a").await, None);
-    assert!(list_all(&store, SITE, KIND, 10).await.is_empty());
-    // Whoever read revision 1 must not overwrite what was born after it.
-    let outcomes = write(
-        &store,
-        vec![
-            put("a", Expect::Absent, b"anew"),
-            put("a", Expect::Revision(1), b"late"),
-        ],
-    )
-    .await;
-    assert_eq!(outcomes, [stored(3), Conflict { current: Some(3) }]);
-    assert_eq!(get(&store, "a").await, held(3, b"anew"));
-    assert_eq!(list_all(&store, SITE, KIND, 10).await, ["a"]);
-}
-
-pub(crate) async fn an_older_external_revision_is_stale(store: impl DocumentStore) {
-    let outcomes = write(
-        &store,
-        vec![
-            from_feed("a", 10, Some(b"ten")),
-            from_feed("a", 9, Some(b"nine")),
-            from_feed("a", 10, Some(b"ten again")),
-            from_feed("a", 9, None),
-            from_feed("b", 0, Some(b"zero is a revision")),
-            from_feed("b", 0, Some(b"no")),
-            from_feed("a", 11, Some(b"eleven")),
-        ],
-    )
-    .await;
-    let stale = |current| Stale { current };
-    assert_eq!(
-        outcomes,
-        [
-            stored(1),
-            stale(10),
-            stale(10),
-            stale(10),
-            stored(1),
-            stale(0),
-            stored(2)
-        ]
-    );
-    assert_eq!(get(&store, "a").await, held(2, b"eleven"));
-}
-
-pub(crate) async fn an_external_revision_outlives_edits_and_deletion(store: impl DocumentStore) {
-    let steps = [
-        (from_feed("a", 5, Some(b"feed")), stored(1)),
-        (put("a", Expect::Any, b"edited"), stored(2)),
-        (from_feed("a", 5, Some(b"late")), Stale { current: 5 }),
-        (delete("a", Expect::Any), stored(3)),
-        (from_feed("a", 4, Some(b"late")), Stale { current: 5 }),
-        (from_feed("a", 6, None), NotFound),
-        (from_feed("a", 6, Some(b"newer")), stored(4)),
-        (from_feed("a", 7, None), stored(5)),
-        (from_feed("a", 7, Some(b"late")), Stale { current: 7 }),
-        (put("a", Expect::Absent, b"by hand"), stored(6)),
-    ];
-    for (step, expected) in steps {
-        let name = format!("{step:?}");
-        assert_eq!(write(&store, vec![step]).await, [expected], "{name}");
-    }
-    assert_eq!(get(&store, "a").await, held(6, b"by hand"));
-}
-
-pub(crate) async fn external_revisions_use_all_bits(store: impl DocumentStore) {
-    // Neighbours that a double would take for equal, and bytes that a locale could order otherwise.
-    let revisions = [
-        0x7f,
-        0x80,
-        0xff,
-        0x100,
-        (1 << 53) + 1,
-        (1 << 53) + 2,
-        1_795_000_000_000_000_001,
-        1_795_000_000_000_000_002,
-        u64::MAX - 1,
-        u64::MAX,
-    ];
-    for (index, revision) in (1..).zip(revisions) {
-        let outcomes = write(
-            &store,
-            vec![
-                from_feed("a", revision, Some(b"x")),
-                from_feed("a", revision, Some(b"x")),
-                from_feed("a", revision - 1, Some(b"x")),
-            ],
-        )
-        .await;
-        let stale = Stale { current: revision };
-        assert_eq!(outcomes, [stored(index), stale, stale]);
-    }
-}
-
 pub(crate) async fn a_list_is_ordered_and_pages(store: impl DocumentStore) {
     let mut names: Vec<String> = (0..150).map(|n| format!("item-{n}")).collect();
     names.extend(["é".to_owned(), "Z".to_owned(), "z".to_owned()]);
@@ -364,118 +269,6 @@ pub(crate) async fn a_list_is_ordered_and_pages(store: impl DocumentStore) {
             .is_empty()
     );
     assert!(store.list(SITE, KIND, None, 0).await.unwrap().is_empty());
-}
-
-pub(crate) async fn the_feed_names_each_document_once_at_its_latest(store: impl DocumentStore) {
-    assert_eq!(store.head(SITE).await.unwrap(), 0);
-    assert!(store.changes(SITE, 0, 10).await.unwrap().is_empty());
-    create(&store, SITE, KIND, &["a", "b", "c"]).await;
-    write(&store, vec![put("a", Expect::Any, b"4")]).await;
-    write(&store, vec![delete("b", Expect::Any)]).await;
-    assert_eq!(store.head(SITE).await.unwrap(), 5);
-    let expected = [
-        change(3, "c", false),
-        change(4, "a", false),
-        change(5, "b", true),
-    ];
-    assert_eq!(store.changes(SITE, 0, 10).await.unwrap(), expected);
-    assert_eq!(store.changes(SITE, 3, 10).await.unwrap(), expected[1..]);
-    assert!(store.changes(SITE, 5, 10).await.unwrap().is_empty());
-    assert!(store.changes(SITE, u64::MAX, 10).await.unwrap().is_empty());
-    write(&store, vec![put("b", Expect::Any, b"6")]).await;
-    let expected = [
-        change(3, "c", false),
-        change(4, "a", false),
-        change(6, "b", false),
-    ];
-    assert_eq!(store.changes(SITE, 0, 10).await.unwrap(), expected);
-}
-
-pub(crate) async fn the_feed_pages(store: impl DocumentStore) {
-    // Past 256, so that numbers ordered as text or by their low byte would show.
-    let names: Vec<String> = (0..700).map(|n| format!("{n}")).collect();
-    let some: Vec<&str> = names.iter().map(String::as_str).collect();
-    create(&store, SITE, KIND, &some).await;
-    let mut seen = Vec::new();
-    let mut after = 0;
-    loop {
-        let page = store.changes(SITE, after, 64).await.unwrap();
-        let Some(last) = page.last() else { break };
-        after = last.seq;
-        seen.extend(page);
-    }
-    let expected: Vec<Change> = (1..)
-        .zip(&names)
-        .map(|(seq, id)| change(seq, id, false))
-        .collect();
-    assert_eq!(seen, expected);
-    assert_eq!(store.head(SITE).await.unwrap(), 700);
-}
-
-pub(crate) async fn the_feed_misses_nothing_under_concurrent_writers<
-    S: DocumentStore + Clone + 'static,
->(
-    store: S,
-) {
-    const WRITERS: usize = 8;
-    const ROUNDS: usize = 20;
-    let writers: Vec<_> = (0..WRITERS)
-        .map(|writer| {
-            let store = store.clone();
-            tokio::spawn(async move {
-                for round in 0..ROUNDS {
-                    let puts = vec![
-                        put(&format!("{writer}-{round}"), Expect::Absent, b""),
-                        put("shared", Expect::Any, b""),
-                    ];
-                    write(&store, puts).await;
-                }
-            })
-        })
-        .collect();
-    // A follower that never looks back must still meet every document.
-    let mut met = BTreeMap::new();
-    let mut after = 0;
-    let mut done = false;
-    loop {
-        let page = store.changes(SITE, after, 16).await.unwrap();
-        for change in &page {
-            assert!(change.seq > after, "{change:?} after {after}");
-            after = change.seq;
-            met.insert(change.id.clone(), change.seq);
-        }
-        if page.is_empty() && done {
-            break;
-        }
-        done = writers.iter().all(tokio::task::JoinHandle::is_finished);
-        tokio::task::yield_now().await;
-    }
-    for writer in writers {
-        writer.await.unwrap();
-    }
-    assert_eq!(met.len(), WRITERS * ROUNDS + 1);
-    assert_eq!(
-        store.head(SITE).await.unwrap(),
-        (2 * WRITERS * ROUNDS) as u64
-    );
-}
-
-pub(crate) async fn what_is_refused_does_not_reach_the_feed(store: impl DocumentStore) {
-    write(&store, vec![from_feed("a", 5, Some(b"x"))]).await;
-    write(
-        &store,
-        vec![
-            put("a", Expect::Absent, b""),
-            from_feed("a", 5, Some(b"y")),
-            delete("b", Expect::Any),
-        ],
-    )
-    .await;
-    assert_eq!(store.head(SITE).await.unwrap(), 1);
-    assert_eq!(
-        store.changes(SITE, 0, 10).await.unwrap(),
-        [change(1, "a", false)]
-    );
 }
 
 pub(crate) async fn sites_and_kinds_are_separate(store: impl DocumentStore) {
@@ -504,58 +297,6 @@ pub(crate) async fn sites_and_kinds_are_separate(store: impl DocumentStore) {
         .collect();
     assert_eq!(kinds, [("k2", false), ("k", true)]);
     assert!(store.changes("k", 0, 10).await.unwrap().is_empty());
-}
-
-pub(crate) async fn clear_deletes_one_kind_and_says_so(store: impl DocumentStore) {
-    let names: Vec<String> = (0..1_234).map(|n| format!("{n}")).collect();
-    let some: Vec<&str> = names.iter().map(String::as_str).collect();
-    create(&store, SITE, KIND, &some).await;
-    create(&store, SITE, "other", &["a"]).await;
-    store.clear(SITE, KIND).await.unwrap();
-    store.clear(SITE, "never used").await.unwrap();
-    assert!(list_all(&store, SITE, KIND, 100).await.is_empty());
-    assert_eq!(list_all(&store, SITE, "other", 100).await, ["a"]);
-    let changes = store.changes(SITE, 1_235, 2_000).await.unwrap();
-    assert_eq!(changes.len(), 1_234);
-    assert!(changes.iter().all(|change| change.deleted));
-}
-
-pub(crate) async fn forgotten_deletions_leave_nothing(store: impl DocumentStore) {
-    let names: Vec<String> = (0..2_100).map(|n| format!("{n}")).collect();
-    let some: Vec<&str> = names.iter().map(String::as_str).collect();
-    create(&store, SITE, KIND, &some).await;
-    create(&store, SITE, "other", &["a", "b"]).await;
-    create(&store, "shop2", KIND, &["a"]).await;
-    store.clear(SITE, KIND).await.unwrap();
-    store.clear("shop2", KIND).await.unwrap();
-    write(
-        &store,
-        vec![put("back", Expect::Any, b""), put("7", Expect::Any, b"7")],
-    )
-    .await;
-    let puts = vec![delete("a", Expect::Any)];
-    store.put_many(SITE, "other", puts).await.unwrap();
-    let head = store.head(SITE).await.unwrap();
-
-    assert_eq!(store.forget_deleted(SITE, 2_102).await.unwrap(), 0);
-    assert_eq!(store.forget_deleted(SITE, head - 1).await.unwrap(), 2_099);
-    assert_eq!(store.forget_deleted(SITE, head - 1).await.unwrap(), 0);
-    let changes = store.changes(SITE, 0, 10).await.unwrap();
-    let fed: Vec<(&str, bool)> = changes.iter().map(|c| (c.id.as_str(), c.deleted)).collect();
-    assert_eq!(
-        fed,
-        [("b", false), ("back", false), ("7", false), ("a", true)]
-    );
-    assert_eq!(store.forget_deleted(SITE, u64::MAX).await.unwrap(), 1);
-    assert_eq!(store.head(SITE).await.unwrap(), head);
-    assert_eq!(get(&store, "7").await, held(3, b"7"));
-    let outcomes = write(&store, vec![put("8", Expect::Absent, b"")]).await;
-    assert_eq!(outcomes, [stored(1)]);
-    assert_eq!(store.head(SITE).await.unwrap(), head + 1);
-    assert_eq!(
-        store.changes("shop2", 0, 10).await.unwrap(),
-        [change(2, "a", true)]
-    );
 }
 
 pub(crate) async fn bodies_are_kept_to_the_byte(store: impl DocumentStore) {
