@@ -126,11 +126,25 @@ pub trait DocumentStore: Send + Sync + Debug {
     /// Returns the `seq` of the site's latest change, 0 before the first.
     fn head(&self, site: &str) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
+    /// Forgets documents deleted at or before `up_to` for good, and returns how many.
+    ///
+    /// Until then the id stays in the feed, and revisions go on from the deleted one's; afterwards
+    /// nothing is left of it and a document of that id starts anew. Call it now and then, with a
+    /// `seq` that every follower of the feed has passed.
+    fn forget_deleted(
+        &self,
+        site: &str,
+        up_to: u64,
+    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
+
     /// Deletes all documents of a kind; each deletion is a change in the feed.
     ///
     /// After an error some may be left.
     fn clear(&self, site: &str, kind: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
+
+/// How many entries of the feed are looked at together when deletions are forgotten.
+const FORGET_PAGE: usize = 1_000;
 
 /// The document store the configuration chose.
 #[derive(Debug, Clone)]
@@ -180,6 +194,13 @@ impl DocumentStore for Documents {
         match self {
             Self::Embedded(store) => store.head(site).await,
             Self::Redis(store) => store.head(site).await,
+        }
+    }
+
+    async fn forget_deleted(&self, site: &str, up_to: u64) -> Result<usize, StoreError> {
+        match self {
+            Self::Embedded(store) => store.forget_deleted(site, up_to).await,
+            Self::Redis(store) => store.forget_deleted(site, up_to).await,
         }
     }
 

@@ -10,7 +10,7 @@ pub use embedded::{Embedded, Entry, Table};
 pub use redis::Redis;
 
 pub(crate) use embedded::{key, prefix};
-pub(crate) use redis::site_tag;
+pub(crate) use redis::{Line, site_tag};
 
 /// The longest site, kind or id a store takes, in bytes.
 ///

@@ -8,7 +8,12 @@ use std::collections::HashMap;
 use std::ops::Bound;
 
 use super::{
+<<<<<<< HEAD
     Change, Document, DocumentOutcome, DocumentPut, DocumentStore, Expect, Record, check_id, check_kind, clear_by_pages,
+=======
+    Change, Document, DocumentOutcome, DocumentPut, DocumentStore, Expect, FORGET_PAGE, Record,
+    check_id, check_kind, clear_by_pages,
+>>>>>>> stores
 };
 use crate::store_engine::{Embedded, StoreError, check_name, key, prefix};
 
@@ -85,6 +90,57 @@ impl EmbeddedDocuments {
         self.store.persist()?;
         Ok(outcomes)
     }
+
+    fn forget(&self, site: &str, up_to: u64) -> Result<usize, StoreError> {
+        let mut forgotten = 0;
+        let mut after = 0;
+        loop {
+            let page = read_changes(&self.store, site, after, up_to, FORGET_PAGE)?;
+            let Some(last) = page.last() else { break };
+            after = last.seq;
+            let _guard = self.store.lock_documents();
+            let mut batch = self.store.batch();
+            for change in page.iter().filter(|change| change.deleted) {
+                let key = document_key(site, &change.kind, &change.id);
+                // Someone may have written it anew since the page was read.
+                if self
+                    .record(&key)?
+                    .is_some_and(|held| held.seq == change.seq)
+                {
+                    batch.remove(self.store.documents(), key);
+                    batch.remove(self.store.changes(), change_key(site, change.seq));
+                    forgotten += 1;
+                }
+            }
+            batch.commit()?;
+        }
+        self.store.persist()?;
+        Ok(forgotten)
+    }
+}
+
+/// Returns the changes above `after`, up to and including `up_to`.
+fn read_changes(
+    store: &Embedded,
+    site: &str,
+    after: u64,
+    up_to: u64,
+    limit: usize,
+) -> Result<Vec<Change>, StoreError> {
+    if after >= up_to {
+        return Ok(Vec::new());
+    }
+    let from = Bound::Excluded(change_key(site, after));
+    let to = Bound::Included(change_key(site, up_to));
+    let mut found = Vec::new();
+    for entry in store.changes().range((from, to)).take(limit) {
+        let (key, value) = entry.into_inner()?;
+        let seq = key
+            .last_chunk()
+            .ok_or_else(|| StoreError::corrupt("a place in a change feed"))?;
+        found.push(decode_change(u64::from_be_bytes(*seq), &value)?);
+    }
+    Ok(found)
 }
 
 /// Decides whether a put may take place.
@@ -188,6 +244,7 @@ impl DocumentStore for EmbeddedDocuments {
 
     async fn changes(&self, site: &str, after: u64, limit: usize) -> Result<Vec<Change>, StoreError> {
         check_name("the site", site)?;
+<<<<<<< HEAD
         let from = Bound::Excluded(change_key(site, after));
         let to = Bound::Included(change_key(site, u64::MAX));
         if after == u64::MAX {
@@ -200,11 +257,22 @@ impl DocumentStore for EmbeddedDocuments {
             found.push(decode_change(u64::from_be_bytes(*seq), &value)?);
         }
         Ok(found)
+=======
+        read_changes(&self.store, site, after, u64::MAX, limit)
+>>>>>>> stores
     }
 
     async fn head(&self, site: &str) -> Result<u64, StoreError> {
         check_name("the site", site)?;
         self.head_of(site)
+    }
+
+    async fn forget_deleted(&self, site: &str, up_to: u64) -> Result<usize, StoreError> {
+        check_name("the site", site)?;
+        let (store, site) = (self.clone(), site.to_owned());
+        tokio::task::spawn_blocking(move || store.forget(&site, up_to))
+            .await
+            .map_err(StoreError::unavailable)?
     }
 
     async fn clear(&self, site: &str, kind: &str) -> Result<(), StoreError> {

@@ -4,11 +4,18 @@
 //! site a sorted set of changes and the head of the feed. All share the hash tag of the site, so a
 //! batch is one script: atomic, and one round trip.
 
+use std::collections::BTreeMap;
+
 use redis::{FromRedisValue, Script};
 
 use super::embedded::decode_change;
 use super::{
+<<<<<<< HEAD
     Change, Document, DocumentOutcome, DocumentPut, DocumentStore, Expect, Record, check_id, check_kind, clear_by_pages,
+=======
+    Change, Document, DocumentOutcome, DocumentPut, DocumentStore, Expect, FORGET_PAGE, Record,
+    check_id, check_kind, clear_by_pages,
+>>>>>>> stores
 };
 use crate::store_engine::{Redis, StoreError, check_name, site_tag};
 
@@ -84,6 +91,21 @@ for _, id in ipairs(page) do
 end
 return answer";
 
+/// Drops the records of documents that are still deleted since the change the caller saw.
+///
+/// Keys: records, changes. Arguments: the kind, then per document its id and the seq of the change.
+const FORGET: &str = r"
+local forgotten = 0
+for i = 2, #ARGV, 2 do
+  local held = redis.call('HGET', KEYS[1], ARGV[i])
+  if held and held:byte(1) % 2 == 1 and held:sub(18, 25) == ARGV[i + 1] then
+    redis.call('HDEL', KEYS[1], ARGV[i])
+    redis.call('ZREM', KEYS[2], 'd' .. ARGV[1] .. '\0' .. ARGV[i])
+    forgotten = forgotten + 1
+  end
+end
+return forgotten";
+
 /// Documents in Redis, as durable as its append-only file.
 ///
 /// With `appendfsync always` a document is on disk when the call returns; with `everysec`, the
@@ -93,12 +115,22 @@ pub struct RedisDocuments {
     redis: Redis,
     put: Script,
     list: Script,
+    forget: Script,
 }
 
 impl RedisDocuments {
     /// Keeps documents in `redis`.
     pub fn new(redis: Redis) -> Self {
+<<<<<<< HEAD
         Self { redis, put: Script::new(PUT), list: Script::new(LIST) }
+=======
+        Self {
+            redis,
+            put: Script::new(PUT),
+            list: Script::new(LIST),
+            forget: Script::new(FORGET),
+        }
+>>>>>>> stores
     }
 
     /// Runs a script that the server may have forgotten, or never known.
@@ -111,8 +143,18 @@ impl RedisDocuments {
     ) -> Result<T, StoreError> {
         let mut pipeline = redis::pipe();
         pipeline.cmd("SCRIPT").arg("LOAD").arg(code).ignore();
+<<<<<<< HEAD
         pipeline.cmd("EVALSHA").arg(script.get_hash()).arg(keys.len()).arg(keys).arg(args);
         let (answer,): (T,) = self.redis.pipeline(&pipeline).await?;
+=======
+        pipeline
+            .cmd("EVALSHA")
+            .arg(script.get_hash())
+            .arg(keys.len())
+            .arg(keys)
+            .arg(args);
+        let (answer,): (T,) = self.redis.bulk.pipeline(&pipeline).await?;
+>>>>>>> stores
         Ok(answer)
     }
 }
@@ -175,7 +217,7 @@ impl DocumentStore for RedisDocuments {
         }
         let mut hmget = redis::cmd("HMGET");
         hmget.arg(records_key(site, kind)).arg(ids);
-        let records: Vec<Option<Vec<u8>>> = self.redis.read(&hmget).await?;
+        let records: Vec<Option<Vec<u8>>> = self.redis.quick.read(&hmget).await?;
         records
             .into_iter()
             .map(|bytes| match bytes {
@@ -239,7 +281,7 @@ impl DocumentStore for RedisDocuments {
         range.arg(changes_key(site)).arg(format!("({after}"));
         range.arg("+inf").arg("WITHSCORES");
         range.arg("LIMIT").arg(0).arg(limit);
-        let entries: Vec<(Vec<u8>, f64)> = self.redis.read(&range).await?;
+        let entries: Vec<(Vec<u8>, f64)> = self.redis.bulk.read(&range).await?;
         entries
             .into_iter()
             // A score is a double, exact for the first nine quadrillion changes.
@@ -251,8 +293,33 @@ impl DocumentStore for RedisDocuments {
         check_name("the site", site)?;
         let mut get = redis::cmd("GET");
         get.arg(head_key(site));
-        let head: Option<u64> = self.redis.read(&get).await?;
+        let head: Option<u64> = self.redis.quick.read(&get).await?;
         Ok(head.unwrap_or(0))
+    }
+
+    async fn forget_deleted(&self, site: &str, up_to: u64) -> Result<usize, StoreError> {
+        let mut forgotten = 0;
+        let mut after = 0;
+        while after < up_to {
+            let mut page = self.changes(site, after, FORGET_PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.seq;
+            page.retain(|change| change.deleted && change.seq <= up_to);
+            let mut kinds: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
+            for change in page {
+                let args = kinds
+                    .entry(change.kind)
+                    .or_insert_with_key(|kind| vec![kind.as_bytes().to_vec()]);
+                args.push(change.id.into_bytes());
+                args.push(change.seq.to_be_bytes().to_vec());
+            }
+            for (kind, args) in kinds {
+                let keys = [records_key(site, &kind), changes_key(site)];
+                let count: usize = self.run(FORGET, &self.forget, &keys, &args).await?;
+                forgotten += count;
+            }
+        }
+        Ok(forgotten)
     }
 
     async fn clear(&self, site: &str, kind: &str) -> Result<(), StoreError> {

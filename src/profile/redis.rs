@@ -8,12 +8,13 @@
 use redis::{Pipeline, Script};
 
 use super::store::{ProfilePut, ProfileStore, PutOutcome, Versioned, decode, encode};
-use crate::store_engine::{Redis, StoreError, check_name, site_tag};
+use crate::store_engine::{Line, Redis, StoreError, check_name, site_tag};
 
 /// Visitors per round trip when whole sites are read or cleared.
 const PAGE: usize = 1_000;
-/// Bytes in one pipeline, so that it is answered well within the response timeout.
-const PIPELINE_BYTES: usize = 4 << 20;
+/// Bytes and puts in one pipeline, so that it is answered well within the half second it has.
+const PIPELINE_BYTES: usize = 1 << 20;
+const PIPELINE_PUTS: usize = 1_000;
 
 /// Sets or deletes a profile if its first eight bytes are the expected version.
 const PUT: &str = r"
@@ -38,14 +39,26 @@ impl RedisProfiles {
         Self { redis, ttl_seconds, put: Script::new(PUT) }
     }
 
-    async fn read_keys(&self, keys: &[String]) -> Result<Vec<Option<Versioned>>, StoreError> {
+    async fn read_keys(
+        &self,
+        line: &Line,
+        keys: &[String],
+    ) -> Result<Vec<Option<Versioned>>, StoreError> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
         let mut mget = redis::cmd("MGET");
         mget.arg(keys);
+<<<<<<< HEAD
         let values: Vec<Option<Vec<u8>>> = self.redis.read(&mget).await?;
         values.into_iter().map(|value| value.map(|bytes| decode(&bytes)).transpose()).collect()
+=======
+        let values: Vec<Option<Vec<u8>>> = line.read(&mget).await?;
+        values
+            .into_iter()
+            .map(|value| value.map(|bytes| decode(&bytes)).transpose())
+            .collect()
+>>>>>>> stores
     }
 
     async fn index_page(&self, index: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
@@ -53,7 +66,7 @@ impl RedisProfiles {
         let mut page = redis::cmd("ZRANGEBYLEX");
         page.arg(index).arg(from).arg("+");
         page.arg("LIMIT").arg(0).arg(limit);
-        self.redis.read(&page).await
+        self.redis.bulk.read(&page).await
     }
 
     /// Takes visitors whose profiles are gone out of the index, unless they just came back.
@@ -67,7 +80,7 @@ impl RedisProfiles {
         for visitor in visitors {
             look.cmd("EXISTS").arg(profile_key(site, visitor));
         }
-        let exist: Vec<bool> = self.redis.pipeline(&look).await?;
+        let exist: Vec<bool> = self.redis.bulk.pipeline(&look).await?;
         let mut back = redis::pipe();
         for (visitor, _) in visitors.iter().zip(exist).filter(|(_, exists)| *exists) {
             add_to_index(&mut back, &index, visitor);
@@ -75,7 +88,7 @@ impl RedisProfiles {
         if back.is_empty() {
             return Ok(());
         }
-        self.redis.pipeline(&back).await
+        self.redis.bulk.pipeline(&back).await
     }
 }
 
@@ -103,7 +116,7 @@ impl ProfileStore for RedisProfiles {
     async fn get_many(&self, site: &str, visitors: &[&str]) -> Result<Vec<Option<Versioned>>, StoreError> {
         check(site, visitors)?;
         let keys: Vec<String> = visitors.iter().map(|v| profile_key(site, v)).collect();
-        self.read_keys(&keys).await
+        self.read_keys(&self.redis.quick, &keys).await
     }
 
     async fn put_many(&self, site: &str, puts: Vec<ProfilePut<'_>>) -> Result<Vec<PutOutcome>, StoreError> {
@@ -118,8 +131,9 @@ impl ProfileStore for RedisProfiles {
             // A server that was restarted has forgotten the script. Loading it with every batch
             // costs its 250 bytes and leaves no half-done batch to sort out.
             pipeline.cmd("SCRIPT").arg("LOAD").arg(PUT).ignore();
-            let mut bytes = 0;
+            let (mut bytes, mut count) = (0, 0);
             while bytes < PIPELINE_BYTES
+                && count < PIPELINE_PUTS
                 && let Some(put) = puts.next()
             {
                 let creates = put.expected == 0 && put.blob.is_some();
@@ -132,6 +146,7 @@ impl ProfileStore for RedisProfiles {
                 };
                 let value = put.blob.as_ref().map_or_else(Vec::new, |blob| encode(put.expected + 1, blob));
                 bytes += value.len();
+                count += 1;
                 pipeline
                     .cmd("EVALSHA")
                     .arg(self.put.get_hash())
@@ -147,8 +162,19 @@ impl ProfileStore for RedisProfiles {
                     deleted.push(put.visitor);
                 }
             }
+<<<<<<< HEAD
             let stored: Vec<bool> = self.redis.pipeline(&pipeline).await?;
             outcomes.extend(stored.into_iter().map(|stored| if stored { PutOutcome::Stored } else { PutOutcome::Conflict }));
+=======
+            let stored: Vec<bool> = self.redis.quick.pipeline(&pipeline).await?;
+            outcomes.extend(stored.into_iter().map(|stored| {
+                if stored {
+                    PutOutcome::Stored
+                } else {
+                    PutOutcome::Conflict
+                }
+            }));
+>>>>>>> stores
         }
         self.unindex(site, &deleted).await?;
         Ok(outcomes)
@@ -157,8 +183,16 @@ impl ProfileStore for RedisProfiles {
     async fn erase(&self, site: &str, visitor: &str) -> Result<(), StoreError> {
         check(site, &[visitor])?;
         let mut unlink = redis::pipe();
+<<<<<<< HEAD
         unlink.cmd("UNLINK").arg(profile_key(site, visitor)).ignore();
         self.redis.pipeline::<()>(&unlink).await?;
+=======
+        unlink
+            .cmd("UNLINK")
+            .arg(profile_key(site, visitor))
+            .ignore();
+        self.redis.bulk.pipeline::<()>(&unlink).await?;
+>>>>>>> stores
         self.unindex(site, &[visitor]).await
     }
 
@@ -171,7 +205,7 @@ impl ProfileStore for RedisProfiles {
             let wanted = (limit - found.len()).min(PAGE);
             let page = self.index_page(&index, after.as_deref(), wanted).await?;
             let keys: Vec<String> = page.iter().map(|v| profile_key(site, v)).collect();
-            let values = self.read_keys(&keys).await?;
+            let values = self.read_keys(&self.redis.bulk, &keys).await?;
             let end = page.len() < wanted;
             after = page.last().cloned();
             // Profiles that outlived their time are still in the index; this is where it learns.
@@ -203,7 +237,7 @@ impl ProfileStore for RedisProfiles {
             for visitor in &page {
                 unlink.cmd("UNLINK").arg(profile_key(site, visitor)).ignore();
             }
-            self.redis.pipeline::<()>(&unlink).await?;
+            self.redis.bulk.pipeline::<()>(&unlink).await?;
             let page: Vec<&str> = page.iter().map(String::as_str).collect();
             self.unindex(site, &page).await?;
         }

@@ -1,4 +1,7 @@
-//! The connection to Redis: one multiplexed connection that comes back by itself.
+//! The connections to Redis: two multiplexed ones that come back by themselves.
+//!
+//! Decisions wait on one, whose calls are small and give up soon. The other carries batches and
+//! pages, which may take seconds and must not stand in the way of decisions.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,24 +13,36 @@ use redis::{RedisError, RedisResult};
 use super::StoreError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
-/// The longest any call takes, connecting and a second try included.
-const CALL_TIMEOUT: Duration = Duration::from_millis(1_500);
+const QUICK_RESPONSE: Duration = Duration::from_millis(500);
+const BULK_RESPONSE: Duration = Duration::from_secs(5);
+
 /// Requests that may queue before senders wait; the client's own 50 is less than one busy worker.
 const QUEUE: usize = 1_024;
 
-/// A Redis that answers within 1.5 seconds or not at all.
+/// A Redis server.
 ///
-/// Clones share the connection. While the server is away every call fails at once; the first calls
-/// after its return find it again.
-#[derive(Clone)]
+/// Clones share the connections. While the server is away every call fails at once; the first
+/// calls after its return find it again. A server that hangs fails calls for a decision within 1.5
+/// seconds, others within 6.
+#[derive(Debug, Clone)]
 pub struct Redis {
-    manager: ConnectionManager,
+    /// For what a request waits on.
+    pub(crate) quick: Line,
+    /// For batches of documents, and for whole sites.
+    pub(crate) bulk: Line,
 }
 
-impl fmt::Debug for Redis {
+/// One connection and the time a call on it may take.
+#[derive(Clone)]
+pub(crate) struct Line {
+    manager: ConnectionManager,
+    /// Includes connecting and a second try.
+    limit: Duration,
+}
+
+impl fmt::Debug for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Redis").finish_non_exhaustive()
+        f.debug_struct("Line").finish_non_exhaustive()
     }
 }
 
@@ -37,12 +52,28 @@ impl Redis {
     /// With `require_aof` it refuses a server that would lose documents by design: one without an
     /// append-only file, or one that evicts any key when memory runs out.
     pub async fn connect(url: &str, require_aof: bool) -> Result<Self, StoreError> {
+<<<<<<< HEAD
         let manager = lazy_manager(url).map_err(|error| {
             // The address may hold a password, so only the library's reason is shown.
             StoreError::Refused(format!("store.redis.url is not an address of a Redis server: {error}"))
         })?;
         let redis = Self { manager };
         let _: String = redis.read(&redis::cmd("PING")).await?;
+=======
+        let line = |response| {
+            Line::lazy(url, response).map_err(|error| {
+                // The address may hold a password, so only the library's reason is shown.
+                StoreError::Refused(format!(
+                    "store.redis.url is not an address of a Redis server: {error}"
+                ))
+            })
+        };
+        let redis = Self {
+            quick: line(QUICK_RESPONSE)?,
+            bulk: line(BULK_RESPONSE)?,
+        };
+        let _: String = redis.quick.read(&redis::cmd("PING")).await?;
+>>>>>>> stores
         if require_aof {
             redis.refuse_forgetful().await?;
         }
@@ -53,9 +84,17 @@ impl Redis {
         let mut info = redis::pipe();
         info.cmd("INFO").arg("persistence");
         info.cmd("INFO").arg("memory");
+<<<<<<< HEAD
         let (persistence, memory): (String, String) = self.pipeline(&info).await.map_err(|error| match error {
             StoreError::Unavailable(source) if is_denied(source.as_ref()) => StoreError::Refused(
                 "Redis does not let this user run INFO, so whether it keeps documents is unknown; \
+=======
+        let (persistence, memory): (String, String) =
+            self.quick.pipeline(&info).await.map_err(|error| match error {
+                StoreError::Unavailable(source) if is_denied(source.as_ref()) => {
+                    StoreError::Refused(
+                        "Redis does not let this user run INFO, so whether it keeps documents is unknown; \
+>>>>>>> stores
                          allow INFO, or accept in the configuration that documents may be lost"
                     .to_owned(),
             ),
@@ -82,10 +121,32 @@ impl Redis {
         }
         Ok(())
     }
+}
+
+impl Line {
+    fn lazy(url: &str, response: Duration) -> RedisResult<Self> {
+        let info = url.into_connection_info()?;
+        // RESP3 tells of a lost connection at once; with RESP2 the next caller would find out.
+        let settings = info
+            .redis_settings()
+            .clone()
+            .set_protocol(ProtocolVersion::RESP3);
+        let client = Client::open(info.set_redis_settings(settings))?;
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(response))
+            .set_pipeline_buffer_size(QUEUE)
+            // Callers wait for an attempt to connect; a failed one must fail them, not start a pause.
+            .set_number_of_retries(0);
+        Ok(Self {
+            manager: ConnectionManager::new_lazy_with_config(client, config)?,
+            limit: CONNECT_TIMEOUT + response,
+        })
+    }
 
     /// Sends a command that changes nothing, a second time if the connection just broke.
     pub(crate) async fn read<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, StoreError> {
-        within(async {
+        self.within(async {
             match cmd.query_async(&mut self.manager.clone()).await {
                 Err(error) if error.is_unrecoverable_error() => cmd.query_async(&mut self.manager.clone()).await,
                 answered => answered,
@@ -97,8 +158,16 @@ impl Redis {
     /// Sends a pipeline; a second time only if no connection could be made to send it at all.
     ///
     /// If the connection breaks on the way, nobody knows whether the server acted.
+<<<<<<< HEAD
     pub(crate) async fn pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, StoreError> {
         within(async {
+=======
+    pub(crate) async fn pipeline<T: FromRedisValue>(
+        &self,
+        pipeline: &Pipeline,
+    ) -> Result<T, StoreError> {
+        self.within(async {
+>>>>>>> stores
             match pipeline.query_async(&mut self.manager.clone()).await {
                 Err(error) if error.is_connection_refusal() => pipeline.query_async(&mut self.manager.clone()).await,
                 answered => answered,
@@ -106,15 +175,16 @@ impl Redis {
         })
         .await
     }
-}
 
-async fn within<T>(call: impl Future<Output = RedisResult<T>>) -> Result<T, StoreError> {
-    match tokio::time::timeout(CALL_TIMEOUT, call).await {
-        Ok(answered) => answered.map_err(StoreError::unavailable),
-        Err(elapsed) => Err(StoreError::unavailable(elapsed)),
+    async fn within<T>(&self, call: impl Future<Output = RedisResult<T>>) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.limit, call).await {
+            Ok(answered) => answered.map_err(StoreError::unavailable),
+            Err(elapsed) => Err(StoreError::unavailable(elapsed)),
+        }
     }
 }
 
+<<<<<<< HEAD
 fn lazy_manager(url: &str) -> RedisResult<ConnectionManager> {
     let info = url.into_connection_info()?;
     // RESP3 tells of a lost connection at once; with RESP2 the next caller would find out.
@@ -129,6 +199,8 @@ fn lazy_manager(url: &str) -> RedisResult<ConnectionManager> {
     ConnectionManager::new_lazy_with_config(client, config)
 }
 
+=======
+>>>>>>> stores
 fn is_denied(error: &(dyn std::error::Error + 'static)) -> bool {
     error.downcast_ref::<RedisError>().is_some_and(|error| error.code() == Some("NOPERM"))
 }

@@ -56,6 +56,10 @@ fn any_batches_of_documents_end_the_same_in_both_stores() {
                 prop_assert_eq!(here, there);
                 let here = left.head(&site).await.unwrap();
                 prop_assert_eq!(here, right.head(&site).await.unwrap());
+                let here = left.forget_deleted(&site, here / 2).await.unwrap();
+                let there = right.head(&site).await.unwrap() / 2;
+                let there = right.forget_deleted(&site, there).await.unwrap();
+                prop_assert_eq!(here, there);
                 Ok(())
             })
         })

@@ -135,6 +135,7 @@ macro_rules! document_store_suite {
             what_is_refused_does_not_reach_the_feed,
             sites_and_kinds_are_separate,
             clear_deletes_one_kind_and_says_so,
+            forgotten_deletions_leave_nothing,
             bodies_are_kept_to_the_byte,
             a_megabyte_fits,
             a_large_batch_fits,

@@ -46,13 +46,13 @@ async fn scan_all(store: &impl ProfileStore, site: &str, page: usize) -> Vec<Str
     }
 }
 
-pub async fn profiles_come_in_the_order_asked_for(store: impl ProfileStore) {
+pub(crate) async fn profiles_come_in_the_order_asked_for(store: impl ProfileStore) {
     create(&store, SITE, &["a", "b", "c"]).await;
     let found = store.get_many(SITE, &["c", "x", "a", "c"]).await.unwrap();
     assert_eq!(found, [held(1, b"c"), None, held(1, b"a"), held(1, b"c")]);
 }
 
-pub async fn a_write_needs_the_version_that_was_read(store: impl ProfileStore) {
+pub(crate) async fn a_write_needs_the_version_that_was_read(store: impl ProfileStore) {
     create(&store, SITE, &["a", "b"]).await;
     let outcomes = store
         .put_many(SITE, vec![put("a", 0, b"stale"), put("b", 1, b"second"), put("c", 1, b"never there"), put("a", 2, b"too far")])
@@ -64,7 +64,7 @@ pub async fn a_write_needs_the_version_that_was_read(store: impl ProfileStore) {
     assert_eq!(get(&store, SITE, "c").await, None);
 }
 
-pub async fn puts_of_one_visitor_in_a_batch_take_effect_in_order(store: impl ProfileStore) {
+pub(crate) async fn puts_of_one_visitor_in_a_batch_take_effect_in_order(store: impl ProfileStore) {
     let outcomes = store
         .put_many(
             SITE,
@@ -77,7 +77,7 @@ pub async fn puts_of_one_visitor_in_a_batch_take_effect_in_order(store: impl Pro
     assert_eq!(scan_all(&store, SITE, 10).await, ["a"]);
 }
 
-pub async fn no_concurrent_write_is_lost<S: ProfileStore + Clone + 'static>(store: S) {
+pub(crate) async fn no_concurrent_write_is_lost<S: ProfileStore + Clone + 'static>(store: S) {
     const WRITERS: u64 = 16;
     const ROUNDS: u64 = 25;
     let tasks: Vec<_> = (0..WRITERS)
@@ -121,7 +121,7 @@ async fn add_one_to_each(store: &impl ProfileStore, visitors: &[&str]) {
     }
 }
 
-pub async fn creating_at_once_succeeds_once<S: ProfileStore + Clone + 'static>(store: S) {
+pub(crate) async fn creating_at_once_succeeds_once<S: ProfileStore + Clone + 'static>(store: S) {
     let tasks: Vec<_> = (0..16_u8)
         .map(|writer| {
             let store = store.clone();
@@ -142,7 +142,7 @@ pub async fn creating_at_once_succeeds_once<S: ProfileStore + Clone + 'static>(s
     assert_eq!(get(&store, SITE, "a").await, held(1, &first));
 }
 
-pub async fn a_deleted_profile_is_absent_and_can_return(store: impl ProfileStore) {
+pub(crate) async fn a_deleted_profile_is_absent_and_can_return(store: impl ProfileStore) {
     create(&store, SITE, &["a"]).await;
     let deletions = vec![delete("a", 7), delete("a", 1), delete("never", 0)];
     let outcomes = store.put_many(SITE, deletions).await.unwrap();
@@ -153,7 +153,7 @@ pub async fn a_deleted_profile_is_absent_and_can_return(store: impl ProfileStore
     assert_eq!(scan_all(&store, SITE, 10).await, ["a"]);
 }
 
-pub async fn erase_leaves_nothing_behind(store: impl ProfileStore) {
+pub(crate) async fn erase_leaves_nothing_behind(store: impl ProfileStore) {
     create(&store, SITE, &["a", "b"]).await;
     store.erase(SITE, "a").await.unwrap();
     store.erase(SITE, "nobody").await.unwrap();
@@ -161,7 +161,7 @@ pub async fn erase_leaves_nothing_behind(store: impl ProfileStore) {
     assert_eq!(scan_all(&store, SITE, 10).await, ["b"]);
 }
 
-pub async fn a_write_read_before_an_erasure_conflicts(store: impl ProfileStore) {
+pub(crate) async fn a_write_read_before_an_erasure_conflicts(store: impl ProfileStore) {
     create(&store, SITE, &["a"]).await;
     store.erase(SITE, "a").await.unwrap();
     let outcomes = store.put_many(SITE, vec![put("a", 1, b"late")]).await;
@@ -169,7 +169,7 @@ pub async fn a_write_read_before_an_erasure_conflicts(store: impl ProfileStore) 
     assert_eq!(get(&store, SITE, "a").await, None);
 }
 
-pub async fn a_scan_is_ordered_and_pages(store: impl ProfileStore) {
+pub(crate) async fn a_scan_is_ordered_and_pages(store: impl ProfileStore) {
     let mut names: Vec<String> = (0..250).map(|n| format!("visitor-{n}")).collect();
     names.extend(["é".to_owned(), "Z".to_owned(), "z".to_owned()]);
     let some: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -189,7 +189,7 @@ pub async fn a_scan_is_ordered_and_pages(store: impl ProfileStore) {
     assert!(store.scan(SITE, None, 0).await.unwrap().is_empty());
 }
 
-pub async fn a_scan_passes_over_what_is_gone(store: impl ProfileStore) {
+pub(crate) async fn a_scan_passes_over_what_is_gone(store: impl ProfileStore) {
     let names: Vec<String> = (10..60).map(|n| n.to_string()).collect();
     let some: Vec<&str> = names.iter().map(String::as_str).collect();
     create(&store, SITE, &some).await;
@@ -200,7 +200,7 @@ pub async fn a_scan_passes_over_what_is_gone(store: impl ProfileStore) {
     assert_eq!(scan_all(&store, SITE, 4).await, expected);
 }
 
-pub async fn sites_are_separate(store: impl ProfileStore) {
+pub(crate) async fn sites_are_separate(store: impl ProfileStore) {
     // Pairs that a plain concatenation would confuse.
     for (site, visitor) in [("a", "b:c"), ("a:b", "c"), ("a", "b"), ("ab", "b"), ("a}", "b")] {
         create(&store, site, &[visitor]).await;
@@ -215,7 +215,7 @@ pub async fn sites_are_separate(store: impl ProfileStore) {
     assert!(scan_all(&store, "b", 10).await.is_empty());
 }
 
-pub async fn clear_empties_one_site(store: impl ProfileStore) {
+pub(crate) async fn clear_empties_one_site(store: impl ProfileStore) {
     let names: Vec<String> = (0..2_345).map(|n| format!("v{n}")).collect();
     let some: Vec<&str> = names.iter().map(String::as_str).collect();
     create(&store, SITE, &some).await;
@@ -228,7 +228,7 @@ pub async fn clear_empties_one_site(store: impl ProfileStore) {
     create(&store, SITE, &["v1"]).await;
 }
 
-pub async fn blobs_are_kept_to_the_byte(store: impl ProfileStore) {
+pub(crate) async fn blobs_are_kept_to_the_byte(store: impl ProfileStore) {
     let all: Vec<u8> = (0..=255).collect();
     for (visitor, blob) in [("all", all.as_slice()), ("none", b""), ("nul", b"\0\0")] {
         let outcomes = store.put_many(SITE, vec![put(visitor, 0, blob)]).await;
@@ -237,7 +237,7 @@ pub async fn blobs_are_kept_to_the_byte(store: impl ProfileStore) {
     }
 }
 
-pub async fn a_megabyte_fits(store: impl ProfileStore) {
+pub(crate) async fn a_megabyte_fits(store: impl ProfileStore) {
     let blob = noise(1 << 20);
     for version in 0..3 {
         let outcomes = store.put_many(SITE, vec![put("a", version, &blob)]).await;
@@ -246,7 +246,7 @@ pub async fn a_megabyte_fits(store: impl ProfileStore) {
     assert_eq!(get(&store, SITE, "a").await, held(3, &blob));
 }
 
-pub async fn many_megabytes_fit_in_a_batch(store: impl ProfileStore) {
+pub(crate) async fn many_megabytes_fit_in_a_batch(store: impl ProfileStore) {
     let blob = noise(1 << 20);
     let names: Vec<String> = (0..12).map(|n| format!("v{n:02}")).collect();
     let puts = names.iter().map(|v| put(v, 0, &blob)).collect();
@@ -266,12 +266,12 @@ fn noise(length: usize) -> Vec<u8> {
     bytes
 }
 
-pub async fn empty_batches_are_answered(store: impl ProfileStore) {
+pub(crate) async fn empty_batches_are_answered(store: impl ProfileStore) {
     assert!(store.get_many(SITE, &[]).await.unwrap().is_empty());
     assert!(store.put_many(SITE, vec![]).await.unwrap().is_empty());
 }
 
-pub async fn odd_names_are_only_names(store: impl ProfileStore) {
+pub(crate) async fn odd_names_are_only_names(store: impl ProfileStore) {
     let longest = "x".repeat(MAX_NAME);
     let mut names: Vec<&str> = ODD_NAMES.to_vec();
     names.push(&longest);
@@ -292,7 +292,7 @@ pub async fn odd_names_are_only_names(store: impl ProfileStore) {
     assert!(scan_all(&store, SITE, 1).await.is_empty());
 }
 
-pub async fn bad_names_are_refused(store: impl ProfileStore) {
+pub(crate) async fn bad_names_are_refused(store: impl ProfileStore) {
     let long = "x".repeat(MAX_NAME + 1);
     for bad in ["", "a\0b", "\0", long.as_str()] {
         for (site, visitor) in [(bad, "a"), (SITE, bad)] {

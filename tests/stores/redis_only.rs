@@ -55,6 +55,8 @@ async fn a_killed_server_is_an_error_and_its_return_is_noticed() {
             is_unavailable(documents.changes("s", 0, 1)).await;
             is_unavailable(documents.head("s")).await;
         }
+        // Lets an attempt to connect that is under way fail, too.
+        tokio::time::sleep(Duration::from_millis(100)).await;
         server.restart();
         // The first call finds the server again, whether it reads or writes.
         let outcomes = documents.put_many("s", "k", vec![document("b")]).await;

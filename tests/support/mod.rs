@@ -1,1 +1,1 @@
-pub mod redis_server;
+pub(crate) mod redis_server;

@@ -12,7 +12,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A running server; dropping it ends the process and removes its files.
 #[derive(Debug)]
-pub struct RedisServer {
+pub(crate) struct RedisServer {
     child: Child,
     port: u16,
     with_aof: bool,
@@ -21,7 +21,7 @@ pub struct RedisServer {
 
 impl RedisServer {
     /// Starts a server that answers; with `with_aof` each write is on disk before its answer.
-    pub fn start(with_aof: bool) -> Self {
+    pub(crate) fn start(with_aof: bool) -> Self {
         let dir = tempfile::tempdir().expect("a folder for redis-server");
         // Between choosing a port and using it someone else may take it.
         for _ in 0..10 {
@@ -34,30 +34,30 @@ impl RedisServer {
         panic!("redis-server did not start; see redis.log in a run of your own");
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
     /// Returns the address for a user that `ACL SETUSER` made.
-    pub fn url_as(&self, user: &str, password: &str) -> String {
+    pub(crate) fn url_as(&self, user: &str, password: &str) -> String {
         format!("redis://{user}:{password}@127.0.0.1:{}", self.port)
     }
 
     /// Ends the process the hard way.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().expect("redis-server to be killed");
         self.child.wait().expect("redis-server to end");
     }
 
     /// Starts it again after `kill`: same port, same files.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.child = spawn(self.port, self.with_aof, &self.dir);
         let up = answers(&mut self.child, self.port);
         assert!(up, "redis-server did not come back on port {}", self.port);
     }
 
     /// Sends one command of words without spaces and returns the first line of the answer.
-    pub fn command(&self, line: &str) -> String {
+    pub(crate) fn command(&self, line: &str) -> String {
         ask(self.port, line).expect("redis-server to answer")
     }
 }
