@@ -2,12 +2,14 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
+    thread,
 };
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_rapport-loadtest");
 
@@ -44,21 +46,25 @@ impl Floor {
     }
 
     fn measure(&self, arguments: &[&str]) -> Output {
-        let (command, rest) = arguments.split_first().expect("a command");
-        Command::new(PROGRAM)
-            .args([
-                command,
-                "--target",
-                &self.address,
-                "--key",
-                "pk_test",
-                "--threads",
-                "1",
-            ])
-            .args(rest)
-            .output()
-            .expect("runs")
+        measure(&self.address, arguments)
     }
+}
+
+fn measure(address: &str, arguments: &[&str]) -> Output {
+    let (command, rest) = arguments.split_first().expect("a command");
+    Command::new(PROGRAM)
+        .args([
+            command,
+            "--target",
+            address,
+            "--key",
+            "pk_test",
+            "--threads",
+            "1",
+        ])
+        .args(rest)
+        .output()
+        .expect("runs")
 }
 
 impl Drop for Floor {
@@ -179,6 +185,88 @@ fn the_check_fails_on_what_does_not_add_up() {
         "{finding}"
     );
     assert_eq!(finding["figures"]["tally"]["status_5xx"], 0);
+}
+
+/// A server that answers as the contract says, but forgets every `forgets`-th event's result.
+fn serve(forgets: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || answer_all(stream, forgets));
+        }
+    });
+    address
+}
+
+fn answer_all(mut stream: TcpStream, forgets: usize) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let mut seen = 0;
+    loop {
+        let (mut path, mut length) = (String::new(), 0);
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line).ok()? == 0 {
+                return None;
+            }
+            let line = line.trim_end();
+            if line.is_empty() {
+                break;
+            }
+            if path.is_empty() {
+                line.split(' ').nth(1)?.clone_into(&mut path);
+            }
+            if let Some(text) = line.strip_prefix("content-length: ") {
+                length = text.parse().ok()?;
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let mut results = Map::new();
+        for event in body["events"].as_array().into_iter().flatten() {
+            seen += 1;
+            if seen % forgets != 0 {
+                results.insert(event["id"].as_str()?.to_owned(), json!({"result": "ok"}));
+            }
+        }
+        let one: Value = serde_json::from_str(ITEMS).ok()?;
+        let answer = if path.starts_with("/v1/events") {
+            json!({"results": results})
+        } else if path.starts_with("/v1/decide") {
+            json!({"request_id": "r", "placements": {"for-you": one}, "events": {"results": results}})
+        } else {
+            one
+        };
+        let (answer, head) = (answer.to_string(), "HTTP/1.1 200 OK\r\ncontent-length");
+        stream
+            .write_all(format!("{head}: {}\r\n\r\n{answer}", answer.len()).as_bytes())
+            .ok()?;
+    }
+}
+
+#[test]
+fn the_check_counts_every_event_back() {
+    let output = measure(&serve(usize::MAX), &["check", "--seconds", "2", "--json"]);
+    assert!(
+        output.status.success(),
+        "{}{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    let finding: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(
+        finding["figures"]["results"]["ok"].as_u64() > Some(200),
+        "{finding}"
+    );
+
+    let output = measure(&serve(50), &["check", "--seconds", "2", "--json"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let finding: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(
+        finding["figures"]["tally"]["unacknowledged"].as_u64() > Some(0),
+        "{finding}"
+    );
 }
 
 #[test]
