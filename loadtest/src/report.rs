@@ -90,11 +90,15 @@ impl Machine {
         let build = if self.optimised {
             ""
         } else {
-            ", NOT an optimised build of the generator and the floor"
+            ", NOT an optimised build of the generator"
+        };
+        let floor = match self.floor_workers {
+            0 => String::new(),
+            workers => format!(", floor {workers} worker(s)"),
         };
         format!(
-            "Machine: {} cores ({}), {}; generator {} thread(s), floor {} worker(s), all on this machine{build}",
-            self.cores, self.cpu, self.kernel, self.generator_threads, self.floor_workers,
+            "Machine: {} cores ({}), {}; generator {} thread(s){floor}{build}",
+            self.cores, self.cpu, self.kernel, self.generator_threads,
         )
     }
 }
