@@ -1,0 +1,168 @@
+//! What is asked, as data: a JSON file with placeholders, compiled into pieces of bytes.
+//!
+//! Placeholders are `{key}`, `{item}`, `{visitor}`, `{session}`, `{event_id}`, `{n}`, `{seq}` and
+//! `{sent_at}`. A body string that is exactly `"{n}"` or `"{seq}"` becomes a number, and
+//! `"{event}"` becomes as many copies of the event as the scenario wants.
+
+mod template;
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::Value;
+
+pub(crate) use self::template::{Fillings, Template};
+
+/// The scenario files that are part of the program.
+pub(crate) const BUILT_IN: [(&str, &str); 5] = [
+    ("also-bought", include_str!("../scenarios/also-bought.json")),
+    ("for-you", include_str!("../scenarios/for-you.json")),
+    ("decide-page", include_str!("../scenarios/decide-page.json")),
+    ("beacon-1", include_str!("../scenarios/beacon-1.json")),
+    ("beacon-20", include_str!("../scenarios/beacon-20.json")),
+];
+
+/// What a good answer looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Expect {
+    /// Status 200, whatever the body.
+    #[default]
+    Status,
+    /// One placement's items.
+    Recommendations,
+    /// Several placements, and a result for every event that came along.
+    Decision,
+    /// A result for every event.
+    Results,
+}
+
+/// One scenario file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Scenario {
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) description: String,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) body: Option<Value>,
+    #[serde(default)]
+    pub(crate) event: Option<Value>,
+    /// How many events one request carries.
+    #[serde(default)]
+    pub(crate) events: usize,
+    /// How many visitors take turns.
+    #[serde(default = "many_visitors")]
+    pub(crate) visitors: u64,
+    #[serde(default)]
+    pub(crate) expect: Expect,
+    pub(crate) rates: Vec<f64>,
+    pub(crate) duration_seconds: f64,
+    pub(crate) connections: usize,
+}
+
+fn many_visitors() -> u64 {
+    20_000
+}
+
+impl Scenario {
+    /// Reads a scenario from a file, or from the program itself by its name.
+    pub(crate) fn load(name_or_file: &str) -> Result<Self> {
+        if let Some((_, text)) = BUILT_IN.iter().find(|(name, _)| *name == name_or_file) {
+            return Self::parse(text);
+        }
+        let path = Path::new(name_or_file);
+        let text = std::fs::read_to_string(path).with_context(|| {
+            let names = BUILT_IN.map(|(name, _)| name).join(", ");
+            format!("cannot read `{name_or_file}`, which is none of {names} either")
+        })?;
+        Self::parse(&text).with_context(|| format!("in {}", path.display()))
+    }
+
+    /// Reads a scenario from its text.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let scenario: Self = serde_json::from_str(text).context("not a scenario")?;
+        if !scenario.path.starts_with('/') {
+            bail!("`path` must start with a slash");
+        }
+        if scenario.rates.is_empty() || scenario.rates.iter().any(|rate| !is_positive(*rate)) {
+            bail!("`rates` must hold positive numbers");
+        }
+        if !is_positive(scenario.duration_seconds) {
+            bail!("`duration_seconds` must be positive");
+        }
+        if scenario.connections == 0 || scenario.visitors == 0 {
+            bail!("`connections` and `visitors` must be at least 1");
+        }
+        if (scenario.events > 0) != scenario.event.is_some() {
+            bail!("`events` says how many copies of `event` a request carries: give both or none");
+        }
+        Ok(scenario)
+    }
+
+    /// Returns how long to measure unless told otherwise.
+    pub(crate) fn duration(&self) -> Duration {
+        Duration::from_secs_f64(self.duration_seconds)
+    }
+}
+
+fn is_positive(number: f64) -> bool {
+    number.is_finite() && number > 0.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_scenario_parses_under_its_own_name() {
+        for (name, text) in BUILT_IN {
+            let scenario = Scenario::parse(text).expect(name);
+            assert_eq!(scenario.name, name);
+            assert!(!scenario.description.is_empty());
+        }
+    }
+
+    #[test]
+    fn every_scenario_file_is_part_of_the_program() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .expect("the folder is there")
+            .map(|entry| {
+                entry
+                    .expect("readable")
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect();
+        files.sort();
+        let mut built_in: Vec<String> = BUILT_IN
+            .iter()
+            .map(|(name, _)| format!("{name}.json"))
+            .collect();
+        built_in.sort();
+        assert_eq!(files, built_in);
+    }
+
+    #[test]
+    fn mistakes_in_a_file_are_named() {
+        let good = BUILT_IN[0].1;
+        for (from, to, says) in [
+            ("\"rates\"", "\"rate\"", "rate"),
+            ("[1000, 2000, 4000]", "[]", "rates"),
+            ("\"/v1/", "\"v1/", "slash"),
+            ("\"connections\": 64", "\"connections\": 0", "connections"),
+        ] {
+            let bad = good.replace(from, to);
+            assert_ne!(bad, good);
+            let error = format!("{:#}", Scenario::parse(&bad).expect_err(to));
+            assert!(error.contains(says), "{error}");
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The program as it is used: two processes and what they print.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+    thread,
+};
+
+use serde_json::{Map, Value, json};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_rapport-loadtest");
+
+/// A floor that stands in for a server; it ends with this value.
+struct Floor {
+    address: String,
+    child: Child,
+    answer: PathBuf,
+}
+
+impl Floor {
+    fn answering(name: &str, answer: &str) -> Self {
+        let file = std::env::temp_dir().join(format!("rapport-cli-{}-{name}", std::process::id()));
+        fs::write(&file, answer).expect("a temporary file");
+        let mut child = Command::new(PROGRAM)
+            .args(["floor", "--workers", "1", "--answer"])
+            .arg(&file)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("an output");
+        BufReader::new(stdout).read_line(&mut line).expect("a line");
+        let address = line
+            .trim()
+            .strip_prefix("listening on ")
+            .expect("an address")
+            .to_owned();
+        Self {
+            address,
+            child,
+            answer: file,
+        }
+    }
+
+    fn measure(&self, arguments: &[&str]) -> Output {
+        measure(&self.address, arguments)
+    }
+}
+
+fn measure(address: &str, arguments: &[&str]) -> Output {
+    let (command, rest) = arguments.split_first().expect("a command");
+    Command::new(PROGRAM)
+        .args([
+            command,
+            "--target",
+            address,
+            "--key",
+            "pk_test",
+            "--threads",
+            "1",
+        ])
+        .args(rest)
+        .output()
+        .expect("runs")
+}
+
+impl Drop for Floor {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_file(&self.answer);
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+const ITEMS: &str = r#"{"request_id":"r","served_by":"popular","items":[{"item_id":"22386"},{"item_id":"85123A"}]}"#;
+
+#[test]
+fn a_floor_compared_with_its_own_floor_is_alike() {
+    let floor = Floor::answering("compare", ITEMS);
+    let arguments = [
+        "compare",
+        "--scenario",
+        "also-bought",
+        "--workers",
+        "1",
+        "--rates",
+        "100,200",
+        "--duration",
+        "1s",
+        "--warmup",
+        "300ms",
+        "--probe",
+        "300ms",
+        "--max-rate",
+        "300",
+        "--connections",
+        "8",
+    ];
+    let output = floor.measure(&arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let table = text(&output.stdout);
+    for cell in [
+        "| also-bought | target | 100 |",
+        "| also-bought | floor | 200 |",
+        "Machine: ",
+        "p99 ≤ 50 ms",
+    ] {
+        assert!(table.contains(cell), "no `{cell}` in\n{table}");
+    }
+
+    let output = floor.measure(&[&arguments[..], &["--json"]].concat());
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let rows = report["comparisons"][0]["rows"].as_array().expect("rows");
+    assert_eq!(rows.len(), 4);
+    for row in rows {
+        assert_eq!(row["figures"]["errors"], 0, "{row}");
+    }
+    assert_eq!(report["comparisons"][0]["answer_bytes"], ITEMS.len());
+}
+
+#[test]
+fn an_answer_that_is_no_decision_is_not_measured() {
+    let floor = Floor::answering("nonsense", r#"{"request_id":"r"}"#);
+    let output = floor.measure(&["compare", "--scenario", "also-bought", "--no-max"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).contains("cannot be measured"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn a_single_run_prints_its_figures() {
+    let floor = Floor::answering("run", r#"{"results":{"a":{"result":"ok"}}}"#);
+    let arguments = [
+        "run",
+        "--scenario",
+        "beacon-1",
+        "--rate",
+        "200",
+        "--duration",
+        "1s",
+        "--warmup",
+        "200ms",
+        "--json",
+    ];
+    let output = floor.measure(&arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let figures: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(figures["requests"], 200);
+
+    // Twenty events and one acknowledgement: nineteen are lost, and every request is an error.
+    let output = floor.measure(&[
+        "run",
+        "--scenario",
+        "beacon-20",
+        "--rate",
+        "50",
+        "--duration",
+        "1s",
+        "--json",
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    let figures: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(figures["tally"]["unacknowledged"], 50);
+}
+
+#[test]
+fn the_check_fails_on_what_does_not_add_up() {
+    let floor = Floor::answering("check", ITEMS);
+    let output = floor.measure(&["check", "--seconds", "1", "--json"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let finding: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(finding["passed"], false);
+    assert!(
+        finding["figures"]["tally"]["shape"].as_u64() > Some(0),
+        "{finding}"
+    );
+    assert_eq!(finding["figures"]["tally"]["status_5xx"], 0);
+}
+
+/// A server that answers as the contract says, but forgets every `forgets`-th event's result.
+fn serve(forgets: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || answer_all(stream, forgets));
+        }
+    });
+    address
+}
+
+fn answer_all(mut stream: TcpStream, forgets: usize) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let mut seen = 0;
+    loop {
+        let (mut path, mut length) = (String::new(), 0);
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line).ok()? == 0 {
+                return None;
+            }
+            let line = line.trim_end();
+            if line.is_empty() {
+                break;
+            }
+            if path.is_empty() {
+                line.split(' ').nth(1)?.clone_into(&mut path);
+            }
+            if let Some(text) = line.strip_prefix("content-length: ") {
+                length = text.parse().ok()?;
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let mut results = Map::new();
+        for event in body["events"].as_array().into_iter().flatten() {
+            seen += 1;
+            if seen % forgets != 0 {
+                results.insert(event["id"].as_str()?.to_owned(), json!({"result": "ok"}));
+            }
+        }
+        let one: Value = serde_json::from_str(ITEMS).ok()?;
+        let answer = if path.starts_with("/v1/events") {
+            json!({"results": results})
+        } else if path.starts_with("/v1/decide") {
+            json!({"request_id": "r", "placements": {"for-you": one}, "events": {"results": results}})
+        } else {
+            one
+        };
+        let (answer, head) = (answer.to_string(), "HTTP/1.1 200 OK\r\ncontent-length");
+        stream
+            .write_all(format!("{head}: {}\r\n\r\n{answer}", answer.len()).as_bytes())
+            .ok()?;
+    }
+}
+
+#[test]
+fn the_check_counts_every_event_back() {
+    let output = measure(&serve(usize::MAX), &["check", "--seconds", "2", "--json"]);
+    assert!(
+        output.status.success(),
+        "{}{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    let finding: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(
+        finding["figures"]["results"]["ok"].as_u64() > Some(200),
+        "{finding}"
+    );
+
+    let output = measure(&serve(50), &["check", "--seconds", "2", "--json"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let finding: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(
+        finding["figures"]["tally"]["unacknowledged"].as_u64() > Some(0),
+        "{finding}"
+    );
+}
+
+#[test]
+fn wrong_usage_is_exit_code_two() {
+    let output = Command::new(PROGRAM)
+        .args(["run", "--rate", "0"])
+        .output()
+        .expect("runs");
+    assert_eq!(output.status.code(), Some(2));
+}
