@@ -131,11 +131,7 @@ pub trait DocumentStore: Send + Sync + Debug {
     /// Until then the id stays in the feed, and revisions go on from the deleted one's; afterwards
     /// nothing is left of it and a document of that id starts anew. Call it now and then, with a
     /// `seq` that every follower of the feed has passed.
-    fn forget_deleted(
-        &self,
-        site: &str,
-        up_to: u64,
-    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
+    fn forget_deleted(&self, site: &str, up_to: u64) -> impl Future<Output = Result<usize, StoreError>> + Send;
 
     /// Deletes all documents of a kind; each deletion is a change in the feed.
     ///

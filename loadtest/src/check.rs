@@ -55,21 +55,14 @@ pub(crate) async fn check(smoke: Smoke) -> Result<Finding> {
     })
     .await?
     .figures();
-    Ok(Finding {
-        passed: figures.errors == 0 && figures.requests > 0,
-        figures,
-    })
+    Ok(Finding { passed: figures.errors == 0 && figures.requests > 0, figures })
 }
 
 impl Finding {
     /// Says what was found in a few lines.
     pub(crate) fn text(&self) -> String {
         let figures = &self.figures;
-        let results: Vec<String> = figures
-            .results
-            .iter()
-            .map(|(name, count)| format!("{name} {count}"))
-            .collect();
+        let results: Vec<String> = figures.results.iter().map(|(name, count)| format!("{name} {count}")).collect();
         let verdict = match report::errors(figures) {
             None if self.passed => "passed".to_owned(),
             None => "failed: nothing was sent".to_owned(),
@@ -81,11 +74,7 @@ impl Finding {
             figures.achieved_per_second,
             figures.latency.p50_ms,
             figures.latency.p99_ms,
-            if results.is_empty() {
-                "none".to_owned()
-            } else {
-                results.join(", ")
-            },
+            if results.is_empty() { "none".to_owned() } else { results.join(", ") },
         )
     }
 }

@@ -27,12 +27,7 @@ pub(crate) struct Connection {
 impl Connection {
     /// Returns a connection that is not open yet.
     pub(crate) fn new(target: Target) -> Self {
-        Self {
-            target,
-            stream: None,
-            input: Vec::with_capacity(READ),
-            decoder: Decoder::default(),
-        }
+        Self { target, stream: None, input: Vec::with_capacity(READ), decoder: Decoder::default() }
     }
 
     /// Opens the connection, so that the first request does not pay for it.
@@ -78,10 +73,7 @@ impl Connection {
         stream.write_all(request).await.context("cannot send")?;
         loop {
             let stream = self.stream.as_mut().context("the connection is gone")?;
-            let read = stream
-                .read_buf(&mut self.input)
-                .await
-                .context("cannot read")?;
+            let read = stream.read_buf(&mut self.input).await.context("cannot read")?;
             if read == 0 {
                 return match self.decoder.finish_at_close()? {
                     Some(status) => Ok((status, false)),

@@ -39,11 +39,7 @@ pub(crate) struct Plan {
 }
 
 /// Compares one scenario's target with a floor made from its own answer.
-pub(crate) async fn compare(
-    plan: &Plan,
-    scenario: &Scenario,
-    sent: &mut u64,
-) -> Result<Comparison> {
+pub(crate) async fn compare(plan: &Plan, scenario: &Scenario, sent: &mut u64) -> Result<Comparison> {
     let mut notes = Vec::new();
     let (answer, request_bytes) = record(plan, scenario, *sent, &mut notes).await?;
     *sent += 1;
@@ -64,11 +60,7 @@ pub(crate) async fn compare(
         let mut both: [Option<Measured>; 2] = [None, None];
         for round in 0..plan.rounds as usize {
             // Who goes first changes, so that warming caches and clocks favour nobody.
-            let order = if (turn + round).is_multiple_of(2) {
-                Who::BOTH
-            } else {
-                Who::BOTH_REVERSED
-            };
+            let order = if (turn + round).is_multiple_of(2) { Who::BOTH } else { Who::BOTH_REVERSED };
             for who in order {
                 let duration = plan.duration.unwrap_or_else(|| scenario.duration());
                 let part = sides.measure(who, rate, duration).await?;
@@ -85,11 +77,7 @@ pub(crate) async fn compare(
                     let best = borne[who as usize].unwrap_or(rate).max(rate);
                     borne[who as usize] = Some(best);
                 }
-                rows.push(Row {
-                    who,
-                    rate,
-                    figures: measured.figures(),
-                });
+                rows.push(Row { who, rate, figures: measured.figures() });
             }
         }
     }
@@ -113,55 +101,26 @@ pub(crate) async fn compare(
 }
 
 /// Asks the target once and returns its answer, which must be a good one.
-async fn record(
-    plan: &Plan,
-    scenario: &Scenario,
-    first: u64,
-    notes: &mut Vec<String>,
-) -> Result<(Answer, usize)> {
+async fn record(plan: &Plan, scenario: &Scenario, first: u64, notes: &mut Vec<String>) -> Result<(Answer, usize)> {
     let template = Template::new(scenario, &plan.target, &plan.fillings)?;
     let mut connection = Connection::new(plan.target.clone());
     let (mut scratch, mut request) = (Vec::new(), Vec::new());
-    template.render(
-        first,
-        std::time::SystemTime::now(),
-        &mut scratch,
-        &mut request,
-    );
+    template.render(first, std::time::SystemTime::now(), &mut scratch, &mut request);
     let asking = connection.send(&request);
-    let status = tokio::time::timeout(plan.timeout, asking)
-        .await
-        .with_context(|| format!("{} did not answer in time", plan.target))??;
+    let status =
+        tokio::time::timeout(plan.timeout, asking).await.with_context(|| format!("{} did not answer in time", plan.target))??;
     let body = connection.body();
     for depth in [Depth::Full, Depth::Quick] {
         let events = template.events;
-        if let Err(fault) = verify(
-            depth,
-            template.expect,
-            events,
-            status,
-            body,
-            &mut Results::new(),
-        ) {
+        if let Err(fault) = verify(depth, template.expect, events, status, body, &mut Results::new()) {
             let shown: String = String::from_utf8_lossy(body).chars().take(300).collect();
-            bail!(
-                "`{}` cannot be measured: {fault}; the answer was: {shown}",
-                scenario.name
-            );
+            bail!("`{}` cannot be measured: {fault}; the answer was: {shown}", scenario.name);
         }
     }
     if scenario.expect != Expect::Results && has_no_items(body) {
-        notes.push(
-            "The recorded answer holds no items; is there data to recommend from?".to_owned(),
-        );
+        notes.push("The recorded answer holds no items; is there data to recommend from?".to_owned());
     }
-    let answer = Answer {
-        content_type: connection
-            .content_type()
-            .unwrap_or("application/json")
-            .to_owned(),
-        body: body.to_vec(),
-    };
+    let answer = Answer { content_type: connection.content_type().unwrap_or("application/json").to_owned(), body: body.to_vec() };
     Ok((answer, request.len()))
 }
 
@@ -184,10 +143,7 @@ struct Side {
 impl Side {
     fn new(scenario: &Scenario, target: &Target, fillings: &Fillings) -> Result<Self> {
         let template = Template::new(scenario, target, fillings)?;
-        Ok(Self {
-            target: target.clone(),
-            template: Arc::new(template),
-        })
+        Ok(Self { target: target.clone(), template: Arc::new(template) })
     }
 }
 
@@ -221,12 +177,7 @@ impl Sides<'_> {
     }
 
     /// Finds the highest sustained rate of both, turn by turn.
-    async fn search(
-        &mut self,
-        probe: Duration,
-        borne: [Option<f64>; 2],
-        lowest: f64,
-    ) -> Result<Maximum> {
+    async fn search(&mut self, probe: Duration, borne: [Option<f64>; 2], lowest: f64) -> Result<Maximum> {
         let start = |who: Who| match borne[who as usize] {
             Some(rate) => Search::above(rate, self.plan.max_rate),
             None => Search::from(lowest, self.plan.max_rate),

@@ -233,28 +233,18 @@ async fn execute_run(args: &RunArgs) -> Result<bool> {
     if args.to.json {
         say(&serde_json::to_string(&figures)?)?;
     } else {
-        say(&report::single(
-            &Machine::here(threads(&args.to), 0),
-            &scenario.name,
-            &figures,
-        ))?;
+        say(&report::single(&Machine::here(threads(&args.to), 0), &scenario.name, &figures))?;
     }
     Ok(figures.errors == 0)
 }
 
 async fn execute_compare(args: &CompareArgs) -> Result<bool> {
     let names = if args.scenario.is_empty() {
-        scenario::BUILT_IN
-            .iter()
-            .map(|(name, _)| (*name).to_owned())
-            .collect()
+        scenario::BUILT_IN.iter().map(|(name, _)| (*name).to_owned()).collect()
     } else {
         args.scenario.clone()
     };
-    let scenarios = names
-        .iter()
-        .map(|name| Scenario::load(name))
-        .collect::<Result<Vec<_>>>()?;
+    let scenarios = names.iter().map(|name| Scenario::load(name)).collect::<Result<Vec<_>>>()?;
     let plan = compare::Plan {
         target: args.to.target.clone(),
         fillings: fillings(&args.to).await?,
@@ -308,9 +298,7 @@ async fn execute_check(args: &CheckArgs) -> Result<bool> {
 
 fn execute_floor(args: FloorArgs) -> Result<()> {
     let body = match &args.answer {
-        Some(file) => {
-            std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?
-        }
+        Some(file) => std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?,
         None => vec![b'x'; args.body_bytes],
     };
     if args.exit_with_parent {
@@ -323,14 +311,8 @@ fn execute_floor(args: FloorArgs) -> Result<()> {
     let floor = floor::Floor {
         bind: args.bind,
         workers: args.workers.unwrap_or_else(cores),
-        answer: floor::Answer {
-            content_type: args.content_type,
-            body,
-        },
-        stall: args
-            .stall_after
-            .zip(args.stall)
-            .map(|(after, length)| floor::Stall { after, length }),
+        answer: floor::Answer { content_type: args.content_type, body },
+        stall: args.stall_after.zip(args.stall).map(|(after, length)| floor::Stall { after, length }),
     };
     floor::serve(floor, |address| {
         // Whoever started this reads the address; if nobody does, it serves all the same.
@@ -343,14 +325,8 @@ async fn fillings(to: &Where) -> Result<Fillings> {
         Some(file) => items::from_file(file)?,
         None => items::from_target(&to.target, &to.key, to.timeout).await?,
     };
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    Ok(Fillings {
-        key: to.key.clone(),
-        items,
-        run: u64::try_from(now.as_nanos()).unwrap_or_default(),
-    })
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Ok(Fillings { key: to.key.clone(), items, run: u64::try_from(now.as_nanos()).unwrap_or_default() })
 }
 
 fn say(text: &str) -> Result<()> {
@@ -370,14 +346,8 @@ fn threads(to: &Where) -> usize {
 
 /// Reads `10s`, `500ms`, `2m`, or plain seconds.
 fn duration(text: &str) -> Result<Duration> {
-    let (number, unit) = text.split_at(
-        text.find(|c: char| c.is_ascii_alphabetic())
-            .unwrap_or(text.len()),
-    );
-    let number: f64 = number
-        .trim()
-        .parse()
-        .with_context(|| format!("`{text}` is not a duration"))?;
+    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let number: f64 = number.trim().parse().with_context(|| format!("`{text}` is not a duration"))?;
     let seconds = match unit {
         "" | "s" => number,
         "ms" => number / 1e3,

@@ -87,11 +87,7 @@ impl Machine {
     }
 
     fn line(&self) -> String {
-        let build = if self.optimised {
-            ""
-        } else {
-            ", NOT an optimised build of the generator"
-        };
+        let build = if self.optimised { "" } else { ", NOT an optimised build of the generator" };
         let floor = match self.floor_workers {
             0 => String::new(),
             workers => format!(", floor {workers} worker(s)"),
@@ -126,11 +122,7 @@ impl Report {
         line(TABLE.to_owned());
         for comparison in &self.comparisons {
             for row in &comparison.rows {
-                line(table_row(
-                    &comparison.scenario,
-                    row.who.name(),
-                    &row.figures,
-                ));
+                line(table_row(&comparison.scenario, row.who.name(), &row.figures));
             }
         }
         line(String::new());
@@ -150,17 +142,11 @@ impl Report {
                 ));
             }
         }
-        let maxima: Vec<(&Comparison, &Maximum)> = self
-            .comparisons
-            .iter()
-            .filter_map(|comparison| Some((comparison, comparison.maximum.as_ref()?)))
-            .collect();
+        let maxima: Vec<(&Comparison, &Maximum)> =
+            self.comparisons.iter().filter_map(|comparison| Some((comparison, comparison.maximum.as_ref()?))).collect();
         if let Some((_, first)) = maxima.first() {
             line(String::new());
-            line(format!(
-                "Highest sustained requests/s (99 % answered in time, p99 ≤ {:.0} ms, no errors):",
-                first.bound_ms,
-            ));
+            line(format!("Highest sustained requests/s (99 % answered in time, p99 ≤ {:.0} ms, no errors):", first.bound_ms,));
             line(String::new());
             line("| scenario | request | answer | target | floor | target ÷ floor |\n|---|--:|--:|--:|--:|--:|".to_owned());
             for (comparison, maximum) in &maxima {
@@ -175,11 +161,7 @@ impl Report {
                         (Some(target), Some(floor)) => ratio(target, floor),
                         (None, _) | (_, None) => "–".to_owned(),
                     },
-                    if maximum.capped {
-                        " (highest rate tried)"
-                    } else {
-                        ""
-                    },
+                    if maximum.capped { " (highest rate tried)" } else { "" },
                 ));
             }
         }
@@ -208,21 +190,13 @@ fn table_row(scenario: &str, who: &str, figures: &Figures) -> String {
 
 /// Writes the result of a single run as Markdown.
 pub(crate) fn single(machine: &Machine, scenario: &str, figures: &Figures) -> String {
-    let mut out = format!(
-        "{}\n\n{TABLE}\n{}\n",
-        machine.line(),
-        table_row(scenario, "target", figures)
-    );
+    let mut out = format!("{}\n\n{TABLE}\n{}\n", machine.line(), table_row(scenario, "target", figures));
     let service = &figures.service;
     let _ = writeln!(
         out,
         "\nFrom the actual start (what a closed loop would report): p50 {:.3}, p99 {:.3}, p99.9 {:.3} ms; \
          generator late by {:.3} ms at p99; slowest {:.1} ms.",
-        service.p50_ms,
-        service.p99_ms,
-        service.p999_ms,
-        figures.generator_lag_p99_ms,
-        figures.latency.max_ms,
+        service.p50_ms, service.p99_ms, service.p999_ms, figures.generator_lag_p99_ms, figures.latency.max_ms,
     );
     if let Some(fault) = errors(figures) {
         let _ = writeln!(out, "\n{fault}");
@@ -258,22 +232,12 @@ pub(crate) fn errors(figures: &Figures) -> Option<String> {
         ("unexpected answer", tally.shape),
         ("never sent", tally.unsent),
     ];
-    let said: Vec<String> = kinds
-        .iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(kind, count)| format!("{kind} {count}"))
-        .collect();
+    let said: Vec<String> = kinds.iter().filter(|(_, count)| *count > 0).map(|(kind, count)| format!("{kind} {count}")).collect();
     if said.is_empty() {
         return None;
     }
-    let first = first
-        .map(|fault| format!("; the first: {fault}"))
-        .unwrap_or_default();
-    Some(format!(
-        "{} errors: {}{first}",
-        figures.errors,
-        said.join(", ")
-    ))
+    let first = first.map(|fault| format!("; the first: {fault}")).unwrap_or_default();
+    Some(format!("{} errors: {}{first}", figures.errors, said.join(", ")))
 }
 
 fn faults(comparison: &Comparison) -> impl Iterator<Item = String> + '_ {
@@ -284,22 +248,14 @@ fn faults(comparison: &Comparison) -> impl Iterator<Item = String> + '_ {
 }
 
 fn pairs(rows: &[Row]) -> impl Iterator<Item = (&Row, &Row)> {
-    rows.iter()
-        .filter(|row| row.who == Who::Target)
-        .filter_map(|target| {
-            let floor = rows
-                .iter()
-                .find(|row| row.who == Who::Floor && row.rate == target.rate)?;
-            Some((target, floor))
-        })
+    rows.iter().filter(|row| row.who == Who::Target).filter_map(|target| {
+        let floor = rows.iter().find(|row| row.who == Who::Floor && row.rate == target.rate)?;
+        Some((target, floor))
+    })
 }
 
 fn ratio(of: f64, to: f64) -> String {
-    if to > 0.0 {
-        format!("{:.2}", of / to)
-    } else {
-        "–".to_owned()
-    }
+    if to > 0.0 { format!("{:.2}", of / to) } else { "–".to_owned() }
 }
 
 fn whole(rate: Option<f64>) -> String {
@@ -312,14 +268,8 @@ mod tests {
     use crate::run::figures::{Quantiles, Tally};
 
     fn figures(p50: f64, unsent: u64) -> Figures {
-        let latency = Quantiles {
-            mean_ms: p50,
-            p50_ms: p50,
-            p90_ms: p50 * 2.0,
-            p99_ms: p50 * 4.0,
-            p999_ms: p50 * 8.0,
-            max_ms: p50 * 9.0,
-        };
+        let latency =
+            Quantiles { mean_ms: p50, p50_ms: p50, p90_ms: p50 * 2.0, p99_ms: p50 * 4.0, p999_ms: p50 * 8.0, max_ms: p50 * 9.0 };
         Figures {
             offered_per_second: 1000.0,
             achieved_per_second: 999.9,
@@ -328,20 +278,13 @@ mod tests {
             service: latency,
             generator_lag_p99_ms: 0.1,
             errors: unsent,
-            tally: Tally {
-                unsent,
-                ..Tally::default()
-            },
+            tally: Tally { unsent, ..Tally::default() },
             results: Default::default(),
         }
     }
 
     fn report() -> Report {
-        let row = |who, p50, unsent| Row {
-            who,
-            rate: 1000.0,
-            figures: figures(p50, unsent),
-        };
+        let row = |who, p50, unsent| Row { who, rate: 1000.0, figures: figures(p50, unsent) };
         Report {
             target: "http://127.0.0.1:1".to_owned(),
             machine: Machine::here(1, 2),
@@ -372,10 +315,7 @@ mod tests {
             "| also-bought | 300 B | 1200 B | 9000 | 12000 | 0.75 |",
             "Note on also-bought: target at 1000/s: 3 errors: never sent 3",
         ] {
-            assert!(
-                text.lines().any(|found| found == line),
-                "no `{line}` in\n{text}"
-            );
+            assert!(text.lines().any(|found| found == line), "no `{line}` in\n{text}");
         }
         assert!(text.starts_with("Machine: "));
     }
@@ -384,13 +324,7 @@ mod tests {
     fn the_same_is_there_for_programs() {
         let json = serde_json::to_value(report()).expect("JSON");
         assert_eq!(json["comparisons"][0]["rows"][1]["who"], "floor");
-        assert_eq!(
-            json["comparisons"][0]["rows"][0]["figures"]["latency"]["p99_ms"],
-            1.2
-        );
-        assert_eq!(
-            json["comparisons"][0]["maximum"]["target_per_second"],
-            9_000.0
-        );
+        assert_eq!(json["comparisons"][0]["rows"][0]["figures"]["latency"]["p99_ms"], 1.2);
+        assert_eq!(json["comparisons"][0]["maximum"]["target_per_second"], 9_000.0);
     }
 }

@@ -73,18 +73,14 @@ pub(crate) async fn run(load: Load) -> Result<Measured> {
     }
     let pacer = {
         let (load, released) = (Arc::clone(&load), Arc::clone(&released));
-        thread::Builder::new()
-            .name("pacer".to_owned())
-            .spawn(move || pace(&load, &released, begin))?
+        thread::Builder::new().name("pacer".to_owned()).spawn(move || pace(&load, &released, begin))?
     };
 
     let mut measured = Measured::new(&load.schedule);
     while let Some(part) = tasks.join_next().await {
         measured.add(&part.context("a connection's task ended")?);
     }
-    measured.lag = pacer
-        .join()
-        .map_err(|_| anyhow!("the pacer's thread ended"))?;
+    measured.lag = pacer.join().map_err(|_| anyhow!("the pacer's thread ended"))?;
     Ok(measured)
 }
 
@@ -184,10 +180,7 @@ impl Worker {
 fn with_name(fault: Fault, name: &str) -> Fault {
     match fault {
         Fault::Shape(what) => Fault::Shape(format!("{name}: {what}")),
-        other @ (Fault::Status(_)
-        | Fault::Timeout
-        | Fault::Transport(_)
-        | Fault::Unacknowledged { .. }) => other,
+        other @ (Fault::Status(_) | Fault::Timeout | Fault::Transport(_) | Fault::Unacknowledged { .. }) => other,
     }
 }
 
@@ -206,16 +199,8 @@ mod tests {
 
     fn floor(stall: Option<Stall>) -> SocketAddr {
         let (tell, told) = std::sync::mpsc::channel();
-        let answer = Answer {
-            content_type: "application/json".to_owned(),
-            body: vec![b'x'; 500],
-        };
-        let floor = Floor {
-            bind: "127.0.0.1:0".to_owned(),
-            workers: 1,
-            answer,
-            stall,
-        };
+        let answer = Answer { content_type: "application/json".to_owned(), body: vec![b'x'; 500] };
+        let floor = Floor { bind: "127.0.0.1:0".to_owned(), workers: 1, answer, stall };
         thread::spawn(move || floor::serve(floor, |address| tell.send(address).expect("heard")));
         told.recv().expect("the floor stands")
     }
@@ -224,18 +209,10 @@ mod tests {
         let target: Target = format!("http://{address}").parse().expect("a target");
         let scenario = format!(
             r#"{{"name":"t","method":"{method}","path":"/floor?n={{n}}","rates":[1],"duration_seconds":1,"connections":1,"body":{}}}"#,
-            if method == "POST" {
-                r#"{"id":"{event_id}"}"#
-            } else {
-                "null"
-            },
+            if method == "POST" { r#"{"id":"{event_id}"}"# } else { "null" },
         );
         let scenario = Scenario::parse(&scenario).expect("a scenario");
-        let fillings = Fillings {
-            key: String::new(),
-            items: Vec::new(),
-            run: 1,
-        };
+        let fillings = Fillings { key: String::new(), items: Vec::new(), run: 1 };
         let template = Template::new(&scenario, &target, &fillings).expect("compiles");
         Load {
             target,
@@ -252,28 +229,18 @@ mod tests {
     async fn every_request_of_the_schedule_is_sent_and_answered() {
         for method in ["GET", "POST"] {
             let schedule = Schedule::new(500.0, 200 * MILLI, 1000 * MILLI, Arrivals::Constant);
-            let measured = run(load(floor(None), schedule, method))
-                .await
-                .expect("runs");
+            let measured = run(load(floor(None), schedule, method)).await.expect("runs");
             let figures = measured.figures();
             assert_eq!((figures.requests, figures.errors), (500, 0), "{figures:?}");
-            assert!(
-                (490.0..=510.0).contains(&figures.achieved_per_second),
-                "{figures:?}"
-            );
+            assert!((490.0..=510.0).contains(&figures.achieved_per_second), "{figures:?}");
         }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn a_stall_shows_in_the_latency_of_all_who_came_during_it() {
-        let stall = Stall {
-            after: 300,
-            length: 200 * MILLI,
-        };
+        let stall = Stall { after: 300, length: 200 * MILLI };
         let schedule = Schedule::new(1000.0, 100 * MILLI, 1000 * MILLI, Arrivals::Constant);
-        let measured = run(load(floor(Some(stall)), schedule, "GET"))
-            .await
-            .expect("runs");
+        let measured = run(load(floor(Some(stall)), schedule, "GET")).await.expect("runs");
         let figures = measured.figures();
         assert_eq!(figures.errors, 0, "{figures:?}");
         // About 200 of 1,000 requests were meant to start during the stall and waited for it.
@@ -287,14 +254,9 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn what_could_not_be_sent_counts_as_late_and_as_an_error() {
-        let stall = Stall {
-            after: 20,
-            length: 4000 * MILLI,
-        };
+        let stall = Stall { after: 20, length: 4000 * MILLI };
         let schedule = Schedule::new(100.0, Duration::ZERO, 1000 * MILLI, Arrivals::Constant);
-        let measured = run(load(floor(Some(stall)), schedule, "GET"))
-            .await
-            .expect("runs");
+        let measured = run(load(floor(Some(stall)), schedule, "GET")).await.expect("runs");
         let figures = measured.figures();
         assert_eq!(figures.requests, 100);
         assert!(figures.tally.unsent > 50, "{figures:?}");
@@ -308,9 +270,7 @@ mod tests {
         let address = free.local_addr().expect("an address");
         drop(free);
         let schedule = Schedule::new(1.0, Duration::ZERO, MILLI, Arrivals::Constant);
-        let error = run(load(address, schedule, "GET"))
-            .await
-            .expect_err("nobody");
+        let error = run(load(address, schedule, "GET")).await.expect_err("nobody");
         assert!(format!("{error:#}").contains("cannot connect"), "{error:#}");
     }
 }

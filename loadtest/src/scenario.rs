@@ -133,19 +133,10 @@ mod tests {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
         let mut files: Vec<String> = std::fs::read_dir(folder)
             .expect("the folder is there")
-            .map(|entry| {
-                entry
-                    .expect("readable")
-                    .file_name()
-                    .to_string_lossy()
-                    .into_owned()
-            })
+            .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
             .collect();
         files.sort();
-        let mut built_in: Vec<String> = BUILT_IN
-            .iter()
-            .map(|(name, _)| format!("{name}.json"))
-            .collect();
+        let mut built_in: Vec<String> = BUILT_IN.iter().map(|(name, _)| format!("{name}.json")).collect();
         built_in.sort();
         assert_eq!(files, built_in);
     }

@@ -32,9 +32,7 @@ impl Schedule {
             Arrivals::Constant => {
                 // By multiplication, not by adding up gaps: no drift over long runs.
                 let count = (whole * rate).round() as usize;
-                (0..count)
-                    .map(|n| Duration::from_secs_f64(n as f64 / rate))
-                    .collect()
+                (0..count).map(|n| Duration::from_secs_f64(n as f64 / rate)).collect()
             }
             Arrivals::Poisson { seed } => {
                 let mut random = StdRng::seed_from_u64(seed);
@@ -49,11 +47,7 @@ impl Schedule {
                 }
             }
         };
-        Self {
-            starts,
-            warmup,
-            duration,
-        }
+        Self { starts, warmup, duration }
     }
 
     /// Returns how many requests are meant to be sent, warm-up included.
@@ -111,10 +105,8 @@ mod tests {
     #[test]
     fn warmup_ends_where_measuring_begins() {
         let schedule = Schedule::new(10.0, SECOND, SECOND, Arrivals::Constant);
-        let counted: Vec<bool> = (0..schedule.len())
-            .filter_map(|n| schedule.start(n))
-            .map(|start| schedule.is_measured(start))
-            .collect();
+        let counted: Vec<bool> =
+            (0..schedule.len()).filter_map(|n| schedule.start(n)).map(|start| schedule.is_measured(start)).collect();
         assert_eq!(counted.iter().filter(|counts| **counts).count(), 10);
         assert!(!counted[9] && counted[10]);
     }
@@ -123,16 +115,8 @@ mod tests {
     fn poisson_has_the_rate_the_spread_and_the_seed() {
         let arrivals = Arrivals::Poisson { seed: 7 };
         let schedule = Schedule::new(2000.0, Duration::ZERO, 20 * SECOND, arrivals);
-        assert!(
-            (39_000..41_000).contains(&schedule.len()),
-            "{}",
-            schedule.len()
-        );
-        let gaps: Vec<f64> = schedule
-            .starts
-            .windows(2)
-            .map(|pair| (pair[1] - pair[0]).as_secs_f64())
-            .collect();
+        assert!((39_000..41_000).contains(&schedule.len()), "{}", schedule.len());
+        let gaps: Vec<f64> = schedule.starts.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
         let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
         let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
         // An exponential's standard deviation equals its mean.

@@ -71,10 +71,7 @@ fn acknowledged(expect: Expect, events: usize, body: &[u8]) -> Result<(), Fault>
         Expect::Decision | Expect::Results => {
             let answered = body.windows(4).filter(|four| four == b"\"ok\"").count();
             if answered < events {
-                return Err(Fault::Unacknowledged {
-                    sent: events,
-                    answered,
-                });
+                return Err(Fault::Unacknowledged { sent: events, answered });
             }
             Ok(())
         }
@@ -85,8 +82,7 @@ fn shape(expect: Expect, events: usize, body: &[u8], results: &mut Results) -> R
     if expect == Expect::Status {
         return Ok(());
     }
-    let answer: Value =
-        serde_json::from_slice(body).map_err(|error| Fault::Shape(format!("not JSON: {error}")))?;
+    let answer: Value = serde_json::from_slice(body).map_err(|error| Fault::Shape(format!("not JSON: {error}")))?;
     match expect {
         Expect::Status => Ok(()),
         Expect::Recommendations => {
@@ -118,15 +114,11 @@ fn placement(answer: &Value) -> Result<(), Fault> {
         return Err(Fault::Shape("served_by is `unavailable`".to_owned()));
     }
     let items = answer["items"].as_array().ok_or_else(|| missing("items"))?;
-    items
-        .iter()
-        .try_for_each(|item| text(item, "item_id").map(|_| ()))
+    items.iter().try_for_each(|item| text(item, "item_id").map(|_| ()))
 }
 
 fn sum(answer: &Value, sent: usize, results: &mut Results) -> Result<(), Fault> {
-    let by_id = answer["results"]
-        .as_object()
-        .ok_or_else(|| missing("results"))?;
+    let by_id = answer["results"].as_object().ok_or_else(|| missing("results"))?;
     let unread = answer["errors"].as_array().map_or(0, Vec::len);
     for result in by_id.values() {
         let name = text(result, "result")?;
@@ -160,14 +152,7 @@ mod tests {
 
     fn full(expect: Expect, events: usize, body: &str) -> (Result<(), Fault>, Results) {
         let mut results = Results::new();
-        let verdict = verify(
-            Depth::Full,
-            expect,
-            events,
-            200,
-            body.as_bytes(),
-            &mut results,
-        );
+        let verdict = verify(Depth::Full, expect, events, 200, body.as_bytes(), &mut results);
         (verdict, results)
     }
 
@@ -176,41 +161,17 @@ mod tests {
         let body = r#"{"results":{"a":{"result":"ok"},"b":{"result":"duplicate"}},"errors":[{"index":2,"code":"x"}]}"#;
         let (verdict, results) = full(Expect::Results, 3, body);
         assert_eq!(verdict, Ok(()));
-        assert_eq!(
-            format!("{results:?}"),
-            r#"{"duplicate": 1, "error": 1, "ok": 1}"#
-        );
+        assert_eq!(format!("{results:?}"), r#"{"duplicate": 1, "error": 1, "ok": 1}"#);
         let (verdict, _) = full(Expect::Results, 4, body);
-        assert_eq!(
-            verdict,
-            Err(Fault::Unacknowledged {
-                sent: 4,
-                answered: 3
-            })
-        );
+        assert_eq!(verdict, Err(Fault::Unacknowledged { sent: 4, answered: 3 }));
     }
 
     #[test]
     fn a_quick_look_wants_every_event_kept() {
         let body = br#"{"results":{"a":{"result":"ok"},"b":{"result":"drop"}}}"#;
-        let quick = |events, status| {
-            verify(
-                Depth::Quick,
-                Expect::Results,
-                events,
-                status,
-                body,
-                &mut Results::new(),
-            )
-        };
+        let quick = |events, status| verify(Depth::Quick, Expect::Results, events, status, body, &mut Results::new());
         assert_eq!(quick(1, 200), Ok(()));
-        assert_eq!(
-            quick(2, 200),
-            Err(Fault::Unacknowledged {
-                sent: 2,
-                answered: 1
-            })
-        );
+        assert_eq!(quick(2, 200), Err(Fault::Unacknowledged { sent: 2, answered: 1 }));
         assert_eq!(quick(1, 503), Err(Fault::Status(503)));
     }
 
@@ -228,18 +189,8 @@ mod tests {
             r#"{"request_id":"r","served_by":"unavailable","items":[]}"#,
             r#"{"request_id":"r","served_by":"popular","items":[{}]}"#,
         ] {
-            assert!(
-                matches!(
-                    full(Expect::Recommendations, 0, bad).0,
-                    Err(Fault::Shape(_))
-                ),
-                "{bad}"
-            );
+            assert!(matches!(full(Expect::Recommendations, 0, bad).0, Err(Fault::Shape(_))), "{bad}");
         }
-        assert!(
-            full(Expect::Decision, 0, r#"{"request_id":"r","placements":{}}"#)
-                .0
-                .is_err()
-        );
+        assert!(full(Expect::Decision, 0, r#"{"request_id":"r","placements":{}}"#).0.is_err());
     }
 }

@@ -33,16 +33,8 @@ impl Floor {
         let mut line = String::new();
         let stdout = child.stdout.take().expect("an output");
         BufReader::new(stdout).read_line(&mut line).expect("a line");
-        let address = line
-            .trim()
-            .strip_prefix("listening on ")
-            .expect("an address")
-            .to_owned();
-        Self {
-            address,
-            child,
-            answer: file,
-        }
+        let address = line.trim().strip_prefix("listening on ").expect("an address").to_owned();
+        Self { address, child, answer: file }
     }
 
     fn measure(&self, arguments: &[&str]) -> Output {
@@ -53,15 +45,7 @@ impl Floor {
 fn measure(address: &str, arguments: &[&str]) -> Output {
     let (command, rest) = arguments.split_first().expect("a command");
     Command::new(PROGRAM)
-        .args([
-            command,
-            "--target",
-            address,
-            "--key",
-            "pk_test",
-            "--threads",
-            "1",
-        ])
+        .args([command, "--target", address, "--key", "pk_test", "--threads", "1"])
         .args(rest)
         .output()
         .expect("runs")
@@ -106,12 +90,7 @@ fn a_floor_compared_with_its_own_floor_is_alike() {
     let output = floor.measure(&arguments);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let table = text(&output.stdout);
-    for cell in [
-        "| also-bought | target | 100 |",
-        "| also-bought | floor | 200 |",
-        "Machine: ",
-        "p99 ≤ 50 ms",
-    ] {
+    for cell in ["| also-bought | target | 100 |", "| also-bought | floor | 200 |", "Machine: ", "p99 ≤ 50 ms"] {
         assert!(table.contains(cell), "no `{cell}` in\n{table}");
     }
 
@@ -130,44 +109,20 @@ fn an_answer_that_is_no_decision_is_not_measured() {
     let floor = Floor::answering("nonsense", r#"{"request_id":"r"}"#);
     let output = floor.measure(&["compare", "--scenario", "also-bought", "--no-max"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(
-        text(&output.stderr).contains("cannot be measured"),
-        "{}",
-        text(&output.stderr)
-    );
+    assert!(text(&output.stderr).contains("cannot be measured"), "{}", text(&output.stderr));
 }
 
 #[test]
 fn a_single_run_prints_its_figures() {
     let floor = Floor::answering("run", r#"{"results":{"a":{"result":"ok"}}}"#);
-    let arguments = [
-        "run",
-        "--scenario",
-        "beacon-1",
-        "--rate",
-        "200",
-        "--duration",
-        "1s",
-        "--warmup",
-        "200ms",
-        "--json",
-    ];
+    let arguments = ["run", "--scenario", "beacon-1", "--rate", "200", "--duration", "1s", "--warmup", "200ms", "--json"];
     let output = floor.measure(&arguments);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let figures: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(figures["requests"], 200);
 
     // Twenty events and one acknowledgement: nineteen are lost, and every request is an error.
-    let output = floor.measure(&[
-        "run",
-        "--scenario",
-        "beacon-20",
-        "--rate",
-        "50",
-        "--duration",
-        "1s",
-        "--json",
-    ]);
+    let output = floor.measure(&["run", "--scenario", "beacon-20", "--rate", "50", "--duration", "1s", "--json"]);
     assert_eq!(output.status.code(), Some(1));
     let figures: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(figures["tally"]["unacknowledged"], 50);
@@ -180,10 +135,7 @@ fn the_check_fails_on_what_does_not_add_up() {
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     let finding: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(finding["passed"], false);
-    assert!(
-        finding["figures"]["tally"]["shape"].as_u64() > Some(0),
-        "{finding}"
-    );
+    assert!(finding["figures"]["tally"]["shape"].as_u64() > Some(0), "{finding}");
     assert_eq!(finding["figures"]["tally"]["status_5xx"], 0);
 }
 
@@ -239,41 +191,25 @@ fn answer_all(mut stream: TcpStream, forgets: usize) -> Option<()> {
             one
         };
         let (answer, head) = (answer.to_string(), "HTTP/1.1 200 OK\r\ncontent-length");
-        stream
-            .write_all(format!("{head}: {}\r\n\r\n{answer}", answer.len()).as_bytes())
-            .ok()?;
+        stream.write_all(format!("{head}: {}\r\n\r\n{answer}", answer.len()).as_bytes()).ok()?;
     }
 }
 
 #[test]
 fn the_check_counts_every_event_back() {
     let output = measure(&serve(usize::MAX), &["check", "--seconds", "2", "--json"]);
-    assert!(
-        output.status.success(),
-        "{}{}",
-        text(&output.stdout),
-        text(&output.stderr)
-    );
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     let finding: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert!(
-        finding["figures"]["results"]["ok"].as_u64() > Some(200),
-        "{finding}"
-    );
+    assert!(finding["figures"]["results"]["ok"].as_u64() > Some(200), "{finding}");
 
     let output = measure(&serve(50), &["check", "--seconds", "2", "--json"]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     let finding: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert!(
-        finding["figures"]["tally"]["unacknowledged"].as_u64() > Some(0),
-        "{finding}"
-    );
+    assert!(finding["figures"]["tally"]["unacknowledged"].as_u64() > Some(0), "{finding}");
 }
 
 #[test]
 fn wrong_usage_is_exit_code_two() {
-    let output = Command::new(PROGRAM)
-        .args(["run", "--rate", "0"])
-        .output()
-        .expect("runs");
+    let output = Command::new(PROGRAM).args(["run", "--rate", "0"]).output().expect("runs");
     assert_eq!(output.status.code(), Some(2));
 }

@@ -8,12 +8,8 @@ use std::collections::HashMap;
 use std::ops::Bound;
 
 use super::{
-<<<<<<< HEAD
-    Change, Document, DocumentOutcome, DocumentPut, DocumentStore, Expect, Record, check_id, check_kind, clear_by_pages,
-=======
-    Change, Document, DocumentOutcome, DocumentPut, DocumentStore, Expect, FORGET_PAGE, Record,
-    check_id, check_kind, clear_by_pages,
->>>>>>> stores
+    Change, Document, DocumentOutcome, DocumentPut, DocumentStore, Expect, FORGET_PAGE, Record, check_id, check_kind,
+    clear_by_pages,
 };
 use crate::store_engine::{Embedded, StoreError, check_name, key, prefix};
 
@@ -103,10 +99,7 @@ impl EmbeddedDocuments {
             for change in page.iter().filter(|change| change.deleted) {
                 let key = document_key(site, &change.kind, &change.id);
                 // Someone may have written it anew since the page was read.
-                if self
-                    .record(&key)?
-                    .is_some_and(|held| held.seq == change.seq)
-                {
+                if self.record(&key)?.is_some_and(|held| held.seq == change.seq) {
                     batch.remove(self.store.documents(), key);
                     batch.remove(self.store.changes(), change_key(site, change.seq));
                     forgotten += 1;
@@ -120,13 +113,7 @@ impl EmbeddedDocuments {
 }
 
 /// Returns the changes above `after`, up to and including `up_to`.
-fn read_changes(
-    store: &Embedded,
-    site: &str,
-    after: u64,
-    up_to: u64,
-    limit: usize,
-) -> Result<Vec<Change>, StoreError> {
+fn read_changes(store: &Embedded, site: &str, after: u64, up_to: u64, limit: usize) -> Result<Vec<Change>, StoreError> {
     if after >= up_to {
         return Ok(Vec::new());
     }
@@ -135,9 +122,7 @@ fn read_changes(
     let mut found = Vec::new();
     for entry in store.changes().range((from, to)).take(limit) {
         let (key, value) = entry.into_inner()?;
-        let seq = key
-            .last_chunk()
-            .ok_or_else(|| StoreError::corrupt("a place in a change feed"))?;
+        let seq = key.last_chunk().ok_or_else(|| StoreError::corrupt("a place in a change feed"))?;
         found.push(decode_change(u64::from_be_bytes(*seq), &value)?);
     }
     Ok(found)
@@ -244,22 +229,7 @@ impl DocumentStore for EmbeddedDocuments {
 
     async fn changes(&self, site: &str, after: u64, limit: usize) -> Result<Vec<Change>, StoreError> {
         check_name("the site", site)?;
-<<<<<<< HEAD
-        let from = Bound::Excluded(change_key(site, after));
-        let to = Bound::Included(change_key(site, u64::MAX));
-        if after == u64::MAX {
-            return Ok(Vec::new());
-        }
-        let mut found = Vec::new();
-        for entry in self.store.changes().range((from, to)).take(limit) {
-            let (key, value) = entry.into_inner()?;
-            let seq = key.last_chunk().ok_or_else(|| StoreError::corrupt("a place in a change feed"))?;
-            found.push(decode_change(u64::from_be_bytes(*seq), &value)?);
-        }
-        Ok(found)
-=======
         read_changes(&self.store, site, after, u64::MAX, limit)
->>>>>>> stores
     }
 
     async fn head(&self, site: &str) -> Result<u64, StoreError> {
@@ -270,9 +240,7 @@ impl DocumentStore for EmbeddedDocuments {
     async fn forget_deleted(&self, site: &str, up_to: u64) -> Result<usize, StoreError> {
         check_name("the site", site)?;
         let (store, site) = (self.clone(), site.to_owned());
-        tokio::task::spawn_blocking(move || store.forget(&site, up_to))
-            .await
-            .map_err(StoreError::unavailable)?
+        tokio::task::spawn_blocking(move || store.forget(&site, up_to)).await.map_err(StoreError::unavailable)?
     }
 
     async fn clear(&self, site: &str, kind: &str) -> Result<(), StoreError> {

@@ -10,12 +10,8 @@ use redis::{FromRedisValue, Script};
 
 use super::embedded::decode_change;
 use super::{
-<<<<<<< HEAD
-    Change, Document, DocumentOutcome, DocumentPut, DocumentStore, Expect, Record, check_id, check_kind, clear_by_pages,
-=======
-    Change, Document, DocumentOutcome, DocumentPut, DocumentStore, Expect, FORGET_PAGE, Record,
-    check_id, check_kind, clear_by_pages,
->>>>>>> stores
+    Change, Document, DocumentOutcome, DocumentPut, DocumentStore, Expect, FORGET_PAGE, Record, check_id, check_kind,
+    clear_by_pages,
 };
 use crate::store_engine::{Redis, StoreError, check_name, site_tag};
 
@@ -121,16 +117,7 @@ pub struct RedisDocuments {
 impl RedisDocuments {
     /// Keeps documents in `redis`.
     pub fn new(redis: Redis) -> Self {
-<<<<<<< HEAD
-        Self { redis, put: Script::new(PUT), list: Script::new(LIST) }
-=======
-        Self {
-            redis,
-            put: Script::new(PUT),
-            list: Script::new(LIST),
-            forget: Script::new(FORGET),
-        }
->>>>>>> stores
+        Self { redis, put: Script::new(PUT), list: Script::new(LIST), forget: Script::new(FORGET) }
     }
 
     /// Runs a script that the server may have forgotten, or never known.
@@ -143,18 +130,8 @@ impl RedisDocuments {
     ) -> Result<T, StoreError> {
         let mut pipeline = redis::pipe();
         pipeline.cmd("SCRIPT").arg("LOAD").arg(code).ignore();
-<<<<<<< HEAD
         pipeline.cmd("EVALSHA").arg(script.get_hash()).arg(keys.len()).arg(keys).arg(args);
-        let (answer,): (T,) = self.redis.pipeline(&pipeline).await?;
-=======
-        pipeline
-            .cmd("EVALSHA")
-            .arg(script.get_hash())
-            .arg(keys.len())
-            .arg(keys)
-            .arg(args);
         let (answer,): (T,) = self.redis.bulk.pipeline(&pipeline).await?;
->>>>>>> stores
         Ok(answer)
     }
 }
@@ -307,9 +284,7 @@ impl DocumentStore for RedisDocuments {
             page.retain(|change| change.deleted && change.seq <= up_to);
             let mut kinds: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
             for change in page {
-                let args = kinds
-                    .entry(change.kind)
-                    .or_insert_with_key(|kind| vec![kind.as_bytes().to_vec()]);
+                let args = kinds.entry(change.kind).or_insert_with_key(|kind| vec![kind.as_bytes().to_vec()]);
                 args.push(change.id.into_bytes());
                 args.push(change.seq.to_be_bytes().to_vec());
             }

@@ -39,26 +39,14 @@ impl RedisProfiles {
         Self { redis, ttl_seconds, put: Script::new(PUT) }
     }
 
-    async fn read_keys(
-        &self,
-        line: &Line,
-        keys: &[String],
-    ) -> Result<Vec<Option<Versioned>>, StoreError> {
+    async fn read_keys(&self, line: &Line, keys: &[String]) -> Result<Vec<Option<Versioned>>, StoreError> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
         let mut mget = redis::cmd("MGET");
         mget.arg(keys);
-<<<<<<< HEAD
-        let values: Vec<Option<Vec<u8>>> = self.redis.read(&mget).await?;
-        values.into_iter().map(|value| value.map(|bytes| decode(&bytes)).transpose()).collect()
-=======
         let values: Vec<Option<Vec<u8>>> = line.read(&mget).await?;
-        values
-            .into_iter()
-            .map(|value| value.map(|bytes| decode(&bytes)).transpose())
-            .collect()
->>>>>>> stores
+        values.into_iter().map(|value| value.map(|bytes| decode(&bytes)).transpose()).collect()
     }
 
     async fn index_page(&self, index: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
@@ -162,19 +150,8 @@ impl ProfileStore for RedisProfiles {
                     deleted.push(put.visitor);
                 }
             }
-<<<<<<< HEAD
-            let stored: Vec<bool> = self.redis.pipeline(&pipeline).await?;
-            outcomes.extend(stored.into_iter().map(|stored| if stored { PutOutcome::Stored } else { PutOutcome::Conflict }));
-=======
             let stored: Vec<bool> = self.redis.quick.pipeline(&pipeline).await?;
-            outcomes.extend(stored.into_iter().map(|stored| {
-                if stored {
-                    PutOutcome::Stored
-                } else {
-                    PutOutcome::Conflict
-                }
-            }));
->>>>>>> stores
+            outcomes.extend(stored.into_iter().map(|stored| if stored { PutOutcome::Stored } else { PutOutcome::Conflict }));
         }
         self.unindex(site, &deleted).await?;
         Ok(outcomes)
@@ -183,16 +160,8 @@ impl ProfileStore for RedisProfiles {
     async fn erase(&self, site: &str, visitor: &str) -> Result<(), StoreError> {
         check(site, &[visitor])?;
         let mut unlink = redis::pipe();
-<<<<<<< HEAD
         unlink.cmd("UNLINK").arg(profile_key(site, visitor)).ignore();
-        self.redis.pipeline::<()>(&unlink).await?;
-=======
-        unlink
-            .cmd("UNLINK")
-            .arg(profile_key(site, visitor))
-            .ignore();
         self.redis.bulk.pipeline::<()>(&unlink).await?;
->>>>>>> stores
         self.unindex(site, &[visitor]).await
     }
 

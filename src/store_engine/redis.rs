@@ -52,28 +52,14 @@ impl Redis {
     /// With `require_aof` it refuses a server that would lose documents by design: one without an
     /// append-only file, or one that evicts any key when memory runs out.
     pub async fn connect(url: &str, require_aof: bool) -> Result<Self, StoreError> {
-<<<<<<< HEAD
-        let manager = lazy_manager(url).map_err(|error| {
-            // The address may hold a password, so only the library's reason is shown.
-            StoreError::Refused(format!("store.redis.url is not an address of a Redis server: {error}"))
-        })?;
-        let redis = Self { manager };
-        let _: String = redis.read(&redis::cmd("PING")).await?;
-=======
         let line = |response| {
             Line::lazy(url, response).map_err(|error| {
                 // The address may hold a password, so only the library's reason is shown.
-                StoreError::Refused(format!(
-                    "store.redis.url is not an address of a Redis server: {error}"
-                ))
+                StoreError::Refused(format!("store.redis.url is not an address of a Redis server: {error}"))
             })
         };
-        let redis = Self {
-            quick: line(QUICK_RESPONSE)?,
-            bulk: line(BULK_RESPONSE)?,
-        };
+        let redis = Self { quick: line(QUICK_RESPONSE)?, bulk: line(BULK_RESPONSE)? };
         let _: String = redis.quick.read(&redis::cmd("PING")).await?;
->>>>>>> stores
         if require_aof {
             redis.refuse_forgetful().await?;
         }
@@ -84,17 +70,9 @@ impl Redis {
         let mut info = redis::pipe();
         info.cmd("INFO").arg("persistence");
         info.cmd("INFO").arg("memory");
-<<<<<<< HEAD
-        let (persistence, memory): (String, String) = self.pipeline(&info).await.map_err(|error| match error {
+        let (persistence, memory): (String, String) = self.quick.pipeline(&info).await.map_err(|error| match error {
             StoreError::Unavailable(source) if is_denied(source.as_ref()) => StoreError::Refused(
                 "Redis does not let this user run INFO, so whether it keeps documents is unknown; \
-=======
-        let (persistence, memory): (String, String) =
-            self.quick.pipeline(&info).await.map_err(|error| match error {
-                StoreError::Unavailable(source) if is_denied(source.as_ref()) => {
-                    StoreError::Refused(
-                        "Redis does not let this user run INFO, so whether it keeps documents is unknown; \
->>>>>>> stores
                          allow INFO, or accept in the configuration that documents may be lost"
                     .to_owned(),
             ),
@@ -127,10 +105,7 @@ impl Line {
     fn lazy(url: &str, response: Duration) -> RedisResult<Self> {
         let info = url.into_connection_info()?;
         // RESP3 tells of a lost connection at once; with RESP2 the next caller would find out.
-        let settings = info
-            .redis_settings()
-            .clone()
-            .set_protocol(ProtocolVersion::RESP3);
+        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let client = Client::open(info.set_redis_settings(settings))?;
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
@@ -138,10 +113,7 @@ impl Line {
             .set_pipeline_buffer_size(QUEUE)
             // Callers wait for an attempt to connect; a failed one must fail them, not start a pause.
             .set_number_of_retries(0);
-        Ok(Self {
-            manager: ConnectionManager::new_lazy_with_config(client, config)?,
-            limit: CONNECT_TIMEOUT + response,
-        })
+        Ok(Self { manager: ConnectionManager::new_lazy_with_config(client, config)?, limit: CONNECT_TIMEOUT + response })
     }
 
     /// Sends a command that changes nothing, a second time if the connection just broke.
@@ -158,16 +130,8 @@ impl Line {
     /// Sends a pipeline; a second time only if no connection could be made to send it at all.
     ///
     /// If the connection breaks on the way, nobody knows whether the server acted.
-<<<<<<< HEAD
     pub(crate) async fn pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, StoreError> {
-        within(async {
-=======
-    pub(crate) async fn pipeline<T: FromRedisValue>(
-        &self,
-        pipeline: &Pipeline,
-    ) -> Result<T, StoreError> {
         self.within(async {
->>>>>>> stores
             match pipeline.query_async(&mut self.manager.clone()).await {
                 Err(error) if error.is_connection_refusal() => pipeline.query_async(&mut self.manager.clone()).await,
                 answered => answered,
@@ -184,23 +148,6 @@ impl Line {
     }
 }
 
-<<<<<<< HEAD
-fn lazy_manager(url: &str) -> RedisResult<ConnectionManager> {
-    let info = url.into_connection_info()?;
-    // RESP3 tells of a lost connection at once; with RESP2 the next caller would find out.
-    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-    let client = Client::open(info.set_redis_settings(settings))?;
-    let config = ConnectionManagerConfig::new()
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
-        .set_response_timeout(Some(RESPONSE_TIMEOUT))
-        .set_pipeline_buffer_size(QUEUE)
-        // Callers wait for an attempt to connect; a failed one must fail them, not start a pause.
-        .set_number_of_retries(0);
-    ConnectionManager::new_lazy_with_config(client, config)
-}
-
-=======
->>>>>>> stores
 fn is_denied(error: &(dyn std::error::Error + 'static)) -> bool {
     error.downcast_ref::<RedisError>().is_some_and(|error| error.code() == Some("NOPERM"))
 }

@@ -157,10 +157,8 @@ impl Decoder {
         if !version.starts_with("HTTP/1.") {
             bail!("`{status_line}` is not a status line");
         }
-        self.status = status
-            .get(..3)
-            .and_then(|digits| digits.parse().ok())
-            .with_context(|| format!("`{status_line}` has no status"))?;
+        self.status =
+            status.get(..3).and_then(|digits| digits.parse().ok()).with_context(|| format!("`{status_line}` has no status"))?;
         self.keep_alive = version != "HTTP/1.0";
 
         let (mut length, mut chunked) = (None, false);
@@ -170,16 +168,13 @@ impl Decoder {
             };
             let value = value.trim();
             if name.eq_ignore_ascii_case("content-length") {
-                let parsed: usize = value
-                    .parse()
-                    .with_context(|| format!("`{value}` is not a length"))?;
+                let parsed: usize = value.parse().with_context(|| format!("`{value}` is not a length"))?;
                 length = Some(parsed);
             } else if name.eq_ignore_ascii_case("transfer-encoding") {
                 chunked = value.to_ascii_lowercase().ends_with("chunked");
             } else if name.eq_ignore_ascii_case("connection") {
                 let value = value.to_ascii_lowercase();
-                self.keep_alive =
-                    !value.contains("close") && (self.keep_alive || value.contains("keep-alive"));
+                self.keep_alive = !value.contains("close") && (self.keep_alive || value.contains("keep-alive"));
             } else if name.eq_ignore_ascii_case("content-type") {
                 self.content_type = Some(value.to_owned());
             }
@@ -262,12 +257,8 @@ mod tests {
         let decoder = whole("HTTP/1.1 503 \r\nconnection: Close\r\ncontent-length: 0\r\n\r\n");
         assert_eq!(decoder.status_if_complete(), Some(503));
         assert!(!decoder.keeps_alive());
-        let decoder =
-            whole("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
-        assert_eq!(
-            (decoder.status_if_complete(), decoder.body()),
-            (Some(200), &b"ok"[..])
-        );
+        let decoder = whole("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+        assert_eq!((decoder.status_if_complete(), decoder.body()), (Some(200), &b"ok"[..]));
         let mut decoder = whole("HTTP/1.0 200 OK\r\n\r\nrest");
         assert_eq!(decoder.status_if_complete(), None);
         assert_eq!(decoder.finish_at_close().expect("ends"), Some(200));
@@ -285,8 +276,7 @@ mod tests {
         ] {
             assert!(decode(bad.as_bytes(), 3).is_err(), "{bad:?}");
         }
-        let (mut decoder, _) =
-            decode(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort", 64).expect("decodes");
+        let (mut decoder, _) = decode(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort", 64).expect("decodes");
         assert_eq!(decoder.finish_at_close().expect("no claim"), None);
     }
 }

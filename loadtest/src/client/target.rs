@@ -13,11 +13,7 @@ pub(crate) struct Target {
 impl Target {
     /// Returns the value of the `Host` header.
     pub(crate) fn authority(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) }
     }
 }
 
@@ -33,22 +29,16 @@ impl FromStr for Target {
             None => (rest, ""),
         };
         let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (
-                host,
-                port.parse()
-                    .with_context(|| format!("`{port}` is not a port"))?,
-            ),
+            Some((host, port)) if !port.ends_with(']') => {
+                (host, port.parse().with_context(|| format!("`{port}` is not a port"))?)
+            }
             Some(_) | None => (authority, 80),
         };
         let host = host.trim_start_matches('[').trim_end_matches(']');
         if host.is_empty() {
             bail!("`{text}` has no host");
         }
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-            base: base.trim_end_matches('/').to_owned(),
-        })
+        Ok(Self { host: host.to_owned(), port, base: base.trim_end_matches('/').to_owned() })
     }
 }
 
@@ -74,12 +64,7 @@ mod tests {
             let target: Target = text.parse().expect(text);
             assert_eq!(target.to_string(), written);
         }
-        for bad in [
-            "https://shop.test",
-            "shop.test",
-            "http://",
-            "http://shop.test:x",
-        ] {
+        for bad in ["https://shop.test", "shop.test", "http://", "http://shop.test:x"] {
             assert!(bad.parse::<Target>().is_err(), "{bad}");
         }
     }

@@ -26,8 +26,7 @@ impl FloorProcess {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let file = format!("rapport-floor-{}-{number}.answer", process::id());
         let file = std::env::temp_dir().join(file);
-        fs::write(&file, &answer.body)
-            .with_context(|| format!("cannot write {}", file.display()))?;
+        fs::write(&file, &answer.body).with_context(|| format!("cannot write {}", file.display()))?;
         let child = Command::new(std::env::current_exe()?)
             .args(["floor", "--bind", "127.0.0.1:0", "--exit-with-parent"])
             .args(["--workers", &workers.to_string()])
@@ -38,24 +37,10 @@ impl FloorProcess {
             .stdout(Stdio::piped())
             .spawn()
             .context("cannot start the floor")?;
-        let mut floor = Self {
-            target: Target {
-                host: String::new(),
-                port: 0,
-                base: String::new(),
-            },
-            child,
-            answer: file,
-        };
-        let stdout = floor
-            .child
-            .stdout
-            .take()
-            .context("the floor has no output")?;
+        let mut floor = Self { target: Target { host: String::new(), port: 0, base: String::new() }, child, answer: file };
+        let stdout = floor.child.stdout.take().context("the floor has no output")?;
         let mut line = String::new();
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .context("the floor says nothing")?;
+        BufReader::new(stdout).read_line(&mut line).context("the floor says nothing")?;
         let address = line.trim().rsplit(' ').next().unwrap_or_default();
         floor.target = address.parse().context("the floor did not start")?;
         Ok(floor)

@@ -15,22 +15,12 @@ impl Search {
     /// Starts by trying `first`.
     pub(super) fn from(first: f64, cap: f64) -> Self {
         let first = first.min(cap);
-        Self {
-            passed: None,
-            failed: None,
-            first,
-            cap,
-        }
+        Self { passed: None, failed: None, first, cap }
     }
 
     /// Starts above a rate that is known to pass.
     pub(super) fn above(passed: f64, cap: f64) -> Self {
-        Self {
-            passed: Some(passed),
-            failed: None,
-            first: passed,
-            cap: cap.max(passed),
-        }
+        Self { passed: Some(passed), failed: None, first: passed, cap: cap.max(passed) }
     }
 
     /// Returns the rate to try next, or `None` when the answer is known.
@@ -41,9 +31,7 @@ impl Search {
             (Some(_), None) => None,
             (None, Some(failed)) if failed > LOWEST => Some((failed / 2.0).max(LOWEST).round()),
             (None, Some(_)) => None,
-            (Some(passed), Some(failed))
-                if failed > passed * PRECISION && failed - passed > 2.0 =>
-            {
+            (Some(passed), Some(failed)) if failed > passed * PRECISION && failed - passed > 2.0 => {
                 Some(((passed + failed) / 2.0).round())
             }
             (Some(_), Some(_)) => None,
@@ -87,24 +75,15 @@ mod tests {
     #[test]
     fn limits_are_found_from_below_and_from_above() {
         for limit in [7.0, 90.0, 1_000.0, 12_345.0, 99_000.0] {
-            for search in [
-                Search::from(1_000.0, 200_000.0),
-                Search::from(64.0, 200_000.0),
-            ] {
+            for search in [Search::from(1_000.0, 200_000.0), Search::from(64.0, 200_000.0)] {
                 let (rate, steps) = found(search, limit);
                 let rate = rate.expect("found");
-                assert!(
-                    rate <= limit && rate >= limit / PRECISION - 3.0,
-                    "{rate} of {limit}"
-                );
+                assert!(rate <= limit && rate >= limit / PRECISION - 3.0, "{rate} of {limit}");
                 assert!(steps <= 18, "{steps} steps for {limit}");
             }
         }
         let (rate, _) = found(Search::above(4_000.0, 200_000.0), 5_000.0);
-        assert!(
-            rate.is_some_and(|rate| (4_800.0..=5_000.0).contains(&rate)),
-            "{rate:?}"
-        );
+        assert!(rate.is_some_and(|rate| (4_800.0..=5_000.0).contains(&rate)), "{rate:?}");
     }
 
     #[test]

@@ -123,12 +123,7 @@ impl Measured {
     ///
     /// Failures that took no time are left out of the histograms: a quick "no" must not make the
     /// figures better. Time-outs are in, with the time that was waited.
-    pub(super) fn record(
-        &mut self,
-        latency: Duration,
-        service: Duration,
-        verdict: Result<Results, Fault>,
-    ) {
+    pub(super) fn record(&mut self, latency: Duration, service: Duration, verdict: Result<Results, Fault>) {
         let keep = match verdict {
             Ok(results) => {
                 for (name, count) in results {
@@ -177,9 +172,7 @@ impl Measured {
     pub(crate) fn sustained(&self, bound: Duration) -> bool {
         // One request of slack for where the window's edges fall.
         let answered = (self.completed_in_window + 1) as f64;
-        self.tally.total() == 0
-            && answered >= 0.99 * self.offered as f64
-            && self.latency.value_at_quantile(0.99) <= nanos(bound)
+        self.tally.total() == 0 && answered >= 0.99 * self.offered as f64 && self.latency.value_at_quantile(0.99) <= nanos(bound)
     }
 
     /// Returns the figures people read.

@@ -53,15 +53,9 @@ impl Template {
         let path_key = percent_encoded(&with.key);
         push_text(&mut head, &format!("{} {}", scenario.method, target.base));
         split(&scenario.path, &path_key, &mut head).context("in `path`")?;
-        push_text(
-            &mut head,
-            &format!(" HTTP/1.1\r\nhost: {}\r\n", target.authority()),
-        );
+        push_text(&mut head, &format!(" HTTP/1.1\r\nhost: {}\r\n", target.authority()));
         for (name, value) in &scenario.headers {
-            if [name, value]
-                .into_iter()
-                .any(|text| text.contains(['\r', '\n']))
-            {
+            if [name, value].into_iter().any(|text| text.contains(['\r', '\n'])) {
                 bail!("the header `{name}` holds a line break");
             }
             push_text(&mut head, &format!("{name}: "));
@@ -85,11 +79,7 @@ impl Template {
             }
         };
         let asks_for_items = head.iter().chain(body.iter().flatten());
-        if with.items.is_empty()
-            && asks_for_items
-                .into_iter()
-                .any(|piece| *piece == Piece::Gap(Gap::Item))
-        {
+        if with.items.is_empty() && asks_for_items.into_iter().any(|piece| *piece == Piece::Gap(Gap::Item)) {
             bail!("`{}` needs item ids", scenario.name);
         }
         Ok(Self {
@@ -99,11 +89,7 @@ impl Template {
             head,
             body,
             path_items: with.items.iter().map(|id| percent_encoded(id)).collect(),
-            body_items: with
-                .items
-                .iter()
-                .map(|id| json_escaped(id))
-                .collect::<Result<_>>()?,
+            body_items: with.items.iter().map(|id| json_escaped(id)).collect::<Result<_>>()?,
             visitors: scenario.visitors,
             run: with.run,
         })
@@ -172,9 +158,7 @@ fn split(text: &str, key: &str, pieces: &mut Vec<Piece>) -> Result<()> {
     while let Some(open) = rest.find('{') {
         push_text(pieces, &rest[..open]);
         let after = &rest[open + 1..];
-        let length = after
-            .find(|c: char| !(c.is_ascii_lowercase() || c == '_'))
-            .unwrap_or(after.len());
+        let length = after.find(|c: char| !(c.is_ascii_lowercase() || c == '_')).unwrap_or(after.len());
         if length == 0 || !after[length..].starts_with('}') {
             push_text(pieces, "{");
             rest = after;
@@ -189,9 +173,7 @@ fn split(text: &str, key: &str, pieces: &mut Vec<Piece>) -> Result<()> {
             "n" => Some(Gap::N),
             "seq" => Some(Gap::Seq),
             "sent_at" => Some(Gap::SentAt),
-            unknown => bail!(
-                "`{{{unknown}}}` is none of key, item, visitor, session, event_id, n, seq, sent_at, event"
-            ),
+            unknown => bail!("`{{{unknown}}}` is none of key, item, visitor, session, event_id, n, seq, sent_at, event"),
         };
         match gap {
             Some(gap) => pieces.push(Piece::Gap(gap)),
@@ -243,32 +225,21 @@ fn push_number(out: &mut Vec<u8>, mut number: u64) {
 }
 
 fn push_hex(out: &mut Vec<u8>, number: u64) {
-    out.extend(
-        (0..16)
-            .rev()
-            .map(|nibble| b"0123456789abcdef"[(number >> (nibble * 4)) as usize & 15]),
-    );
+    out.extend((0..16).rev().map(|nibble| b"0123456789abcdef"[(number >> (nibble * 4)) as usize & 15]));
 }
 
 /// Writes a time as RFC 3339 in UTC, to the millisecond.
 fn rfc3339(time: SystemTime) -> String {
-    let since = time
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO);
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     // Howard Hinnant's civil_from_days, for days after 1970 only.
     let z = days + 719_468;
     let (era, day_of_era) = (z / 146_097, z % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
     let millis = since.subsec_millis();
@@ -285,11 +256,7 @@ mod tests {
     use crate::scenario::BUILT_IN;
 
     fn fillings() -> Fillings {
-        Fillings {
-            key: "pk_a&b".to_owned(),
-            items: vec!["A 1".to_owned(), "B\"2".to_owned(), "Ü/3".to_owned()],
-            run: 0xabcd,
-        }
+        Fillings { key: "pk_a&b".to_owned(), items: vec!["A 1".to_owned(), "B\"2".to_owned(), "Ü/3".to_owned()], run: 0xabcd }
     }
 
     fn rendered(scenario: &str, n: u64) -> (String, String) {
@@ -297,12 +264,7 @@ mod tests {
         let target: Target = "http://127.0.0.1:8080/base".parse().expect("a target");
         let template = Template::new(&scenario, &target, &fillings()).expect("compiles");
         let (mut scratch, mut out) = (Vec::new(), Vec::new());
-        template.render(
-            n,
-            SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123),
-            &mut scratch,
-            &mut out,
-        );
+        template.render(n, SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123), &mut scratch, &mut out);
         let text = String::from_utf8(out).expect("text");
         let (head, body) = text.split_once("\r\n\r\n").expect("a head");
         (head.to_owned(), body.to_owned())
@@ -312,17 +274,9 @@ mod tests {
     fn a_get_is_one_line_and_headers() {
         let (head, body) = rendered(BUILT_IN[0].1, 3);
         let first = head.lines().next().expect("a line");
-        assert!(
-            first.starts_with("GET /base/v1/recommendations/also-bought?item_id="),
-            "{first}"
-        );
+        assert!(first.starts_with("GET /base/v1/recommendations/also-bought?item_id="), "{first}");
         assert!(first.ends_with("&count=8&key=pk_a%26b HTTP/1.1"), "{first}");
-        assert!(
-            ["=A%201&", "=B%222&", "=%C3%9C%2F3&"]
-                .iter()
-                .any(|id| first.contains(id)),
-            "{first}"
-        );
+        assert!(["=A%201&", "=B%222&", "=%C3%9C%2F3&"].iter().any(|id| first.contains(id)), "{first}");
         assert!(head.contains("\r\nhost: 127.0.0.1:8080\r\n"));
         assert_eq!(body, "");
     }
@@ -335,10 +289,7 @@ mod tests {
             if body.is_empty() {
                 continue;
             }
-            assert!(
-                head.ends_with(&format!("content-length: {}", body.len())),
-                "{head}"
-            );
+            assert!(head.ends_with(&format!("content-length: {}", body.len())), "{head}");
             let body: Value = serde_json::from_str(&body).expect(name);
             assert_eq!(body["visitor_id"], "load-7");
             assert_eq!(body["session_id"], "000000000000abcd-7");
@@ -375,10 +326,7 @@ mod tests {
         let error = Template::new(&scenario, &target, &fillings()).expect_err("misspelt");
         assert!(format!("{error:#}").contains("{itme}"));
         let scenario = Scenario::parse(BUILT_IN[0].1).expect("a scenario");
-        let nothing = Fillings {
-            items: Vec::new(),
-            ..fillings()
-        };
+        let nothing = Fillings { items: Vec::new(), ..fillings() };
         assert!(Template::new(&scenario, &target, &nothing).is_err());
     }
 
@@ -391,10 +339,7 @@ mod tests {
             (4_107_542_399, "2100-02-28T23:59:59.000Z"),
             (4_107_542_400, "2100-03-01T00:00:00.000Z"),
         ] {
-            assert_eq!(
-                rfc3339(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)),
-                text
-            );
+            assert_eq!(rfc3339(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)), text);
         }
     }
 }

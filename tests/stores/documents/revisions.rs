@@ -9,14 +9,7 @@ pub(crate) async fn revisions_go_on_after_a_deletion(store: impl DocumentStore) 
     assert_eq!(get(&store, "a").await, None);
     assert!(list_all(&store, SITE, KIND, 10).await.is_empty());
     // Whoever read revision 1 must not overwrite what was born after it.
-    let outcomes = write(
-        &store,
-        vec![
-            put("a", Expect::Absent, b"anew"),
-            put("a", Expect::Revision(1), b"late"),
-        ],
-    )
-    .await;
+    let outcomes = write(&store, vec![put("a", Expect::Absent, b"anew"), put("a", Expect::Revision(1), b"late")]).await;
     assert_eq!(outcomes, [stored(3), Conflict { current: Some(3) }]);
     assert_eq!(get(&store, "a").await, held(3, b"anew"));
     assert_eq!(list_all(&store, SITE, KIND, 10).await, ["a"]);
@@ -37,18 +30,7 @@ pub(crate) async fn an_older_external_revision_is_stale(store: impl DocumentStor
     )
     .await;
     let stale = |current| Stale { current };
-    assert_eq!(
-        outcomes,
-        [
-            stored(1),
-            stale(10),
-            stale(10),
-            stale(10),
-            stored(1),
-            stale(0),
-            stored(2)
-        ]
-    );
+    assert_eq!(outcomes, [stored(1), stale(10), stale(10), stale(10), stored(1), stale(0), stored(2)]);
     assert_eq!(get(&store, "a").await, held(2, b"eleven"));
 }
 
