@@ -1,0 +1,124 @@
+//! What is being served: a build and a catalog taken together.
+//!
+//! A request takes one [`Snapshot`] and keeps it to the end, so that its model and its catalog belong together. A new
+//! build is opened and verified aside, then swapped in; requests that began before finish on the old one.
+
+pub mod serving;
+pub mod watch;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::catalog::{Catalog, Index};
+use crate::event::SiteId;
+use serving::ServedBuild;
+
+/// Best sellers kept per category.
+const PER_CATEGORY: usize = 200;
+/// Stands for "not in the build" and "not in the catalog".
+pub const NONE: u32 = u32::MAX;
+
+/// One moment's build and catalog.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub build: Option<Arc<ServedBuild>>,
+    pub index: Arc<Index>,
+    /// The catalog's slot of each item of the build.
+    slot_of: Vec<u32>,
+    /// The build's number of the item in each slot.
+    item_of: Vec<u32>,
+    /// Slots from the most to the least popular, with the score.
+    pub popular: Vec<(u32, f32)>,
+    pub trending: Vec<(u32, f32)>,
+    by_category: HashMap<Box<str>, Vec<(u32, f32)>>,
+}
+
+/// The snapshot a site serves.
+#[derive(Debug)]
+pub struct Live {
+    pub site: SiteId,
+    current: ArcSwap<Snapshot>,
+}
+
+impl Snapshot {
+    /// Puts a build and a catalog together.
+    pub fn new(build: Option<Arc<ServedBuild>>, index: Arc<Index>) -> Self {
+        let mut item_of = vec![NONE; index.len()];
+        let mut slot_of = Vec::new();
+        let mut popular = Vec::new();
+        let mut trending = Vec::new();
+        if let Some(build) = &build {
+            slot_of = build.item_ids().map(|id| index.find(id).unwrap_or(NONE)).collect();
+            for (item, slot) in (0u32..).zip(&slot_of) {
+                if let Some(place) = usize::try_from(*slot).ok().and_then(|s| item_of.get_mut(s)) {
+                    *place = item;
+                }
+            }
+            let to_slots = |list: Vec<(u32, f32)>| -> Vec<(u32, f32)> {
+                list.into_iter()
+                    .filter_map(|(item, score)| Some((*slot_of.get(usize::try_from(item).ok()?)?, score)))
+                    .filter(|(slot, _)| *slot != NONE)
+                    .collect()
+            };
+            popular = to_slots(build.popular());
+            trending = to_slots(build.trending());
+        }
+        let mut by_category: HashMap<Box<str>, Vec<(u32, f32)>> = HashMap::new();
+        for &(slot, score) in &popular {
+            let Some(item) = index.slot(slot).map(crate::catalog::Slot::item) else { continue };
+            for category in &item.categories {
+                match by_category.get_mut(category) {
+                    Some(list) if list.len() < PER_CATEGORY => list.push((slot, score)),
+                    Some(_) => {}
+                    None => {
+                        by_category.insert(category.clone(), vec![(slot, score)]);
+                    }
+                }
+            }
+        }
+        Self { build, index, slot_of, item_of, popular, trending, by_category }
+    }
+
+    /// Returns the slots that are popular in a category, best first.
+    pub fn popular_in(&self, category: &str) -> &[(u32, f32)] {
+        self.by_category.get(category).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the build's number of the item in a slot.
+    pub fn item_of(&self, slot: u32) -> Option<u32> {
+        usize::try_from(slot).ok().and_then(|s| self.item_of.get(s)).copied().filter(|item| *item != NONE)
+    }
+
+    /// Returns the slot of an item of the build.
+    pub fn slot_of(&self, item: u32) -> Option<u32> {
+        usize::try_from(item).ok().and_then(|i| self.slot_of.get(i)).copied().filter(|slot| *slot != NONE)
+    }
+}
+
+impl Live {
+    /// Serves the catalog alone, until there is a build.
+    pub fn new(site: SiteId, catalog: &Catalog) -> Self {
+        Self { site, current: ArcSwap::from_pointee(Snapshot::new(None, catalog.index())) }
+    }
+
+    /// Returns what is being served now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Serves another build from the next request on.
+    pub fn serve(&self, build: Option<Arc<ServedBuild>>, catalog: &Catalog) {
+        self.current.store(Arc::new(Snapshot::new(build, catalog.index())));
+    }
+
+    /// Takes up items that are new since the snapshot was made.
+    pub fn refresh(&self, catalog: &Catalog) {
+        let current = self.current.load_full();
+        let index = catalog.index();
+        if !Arc::ptr_eq(&current.index, &index) {
+            self.current.store(Arc::new(Snapshot::new(current.build.clone(), index)));
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! A build as it is served: an artifact, verified and mapped, with views of its arrays.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rapport_models::artifact::{Artifact, ArtifactError, NeighborsView, Row};
+use rapport_models::covisitation::CoVisitationView;
+
+use crate::build::files;
+
+/// A build in service.
+#[derive(Debug)]
+pub struct ServedBuild {
+    pub id: String,
+    artifact: Arc<Artifact>,
+    also_bought: NeighborsView,
+    also_viewed: NeighborsView,
+    /// Baskets and sessions learnt from, for explanations.
+    pub baskets: u64,
+    pub sessions: u64,
+}
+
+/// Which neighbours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    Bought,
+    Viewed,
+}
+
+impl ServedBuild {
+    /// Opens and verifies a build and reads all of it once, so that the first request finds it in memory.
+    pub fn open(dir: &Path) -> Result<Self, ArtifactError> {
+        let artifact = Arc::new(Artifact::open(dir)?);
+        let also_bought = NeighborsView::open(artifact.clone(), files::ALSO_BOUGHT)?;
+        let also_viewed = NeighborsView::open(artifact.clone(), files::ALSO_VIEWED)?;
+        // Asked for once here, so that a missing array is an error now and not in a request.
+        artifact.strings(files::ITEMS)?;
+        for name in [files::POPULAR_ITEMS, files::TRENDING_ITEMS, files::BOUGHT_COUNTS, files::VIEWED_COUNTS, files::NEXT_INDPTR, files::NEXT_ITEMS] {
+            artifact.slice::<u32>(name)?;
+        }
+        for name in [files::POPULAR_SCORES, files::TRENDING_SCORES, files::NEXT_WEIGHTS] {
+            artifact.slice::<f32>(name)?;
+        }
+        artifact.warm();
+        let count = |name: &str| artifact.manifest().counts.get(name).copied().unwrap_or(0);
+        Ok(Self {
+            id: artifact.id().to_string(),
+            baskets: count("baskets"),
+            sessions: count("sessions"),
+            also_bought,
+            also_viewed,
+            artifact,
+        })
+    }
+
+    /// Returns the ids of its items, in their order.
+    pub fn item_ids(&self) -> impl Iterator<Item = &str> {
+        self.artifact.strings(files::ITEMS).ok().into_iter().flat_map(|strings| strings.iter())
+    }
+
+    /// Returns an item's neighbours, best first.
+    pub fn neighbors(&self, relation: Relation, item: u32) -> Row<'_> {
+        match relation {
+            Relation::Bought => self.also_bought.row(item),
+            Relation::Viewed => self.also_viewed.row(item),
+        }
+    }
+
+    /// Returns how many baskets (or sessions) hold an item.
+    pub fn count(&self, relation: Relation, item: u32) -> u32 {
+        let name = match relation {
+            Relation::Bought => files::BOUGHT_COUNTS,
+            Relation::Viewed => files::VIEWED_COUNTS,
+        };
+        let counts = self.artifact.slice::<u32>(name).unwrap_or_default();
+        usize::try_from(item).ok().and_then(|i| counts.get(i)).copied().unwrap_or(0)
+    }
+
+    /// Returns what predicts the next item of a visit.
+    pub fn next_item(&self) -> CoVisitationView<'_> {
+        CoVisitationView {
+            indptr: self.artifact.slice(files::NEXT_INDPTR).unwrap_or_default(),
+            items: self.artifact.slice(files::NEXT_ITEMS).unwrap_or_default(),
+            weights: self.artifact.slice(files::NEXT_WEIGHTS).unwrap_or_default(),
+        }
+    }
+
+    /// Returns items by decayed popularity, best first.
+    pub fn popular(&self) -> Vec<(u32, f32)> {
+        self.ranked(files::POPULAR_ITEMS, files::POPULAR_SCORES)
+    }
+
+    /// Returns items that rise, best first.
+    pub fn trending(&self) -> Vec<(u32, f32)> {
+        self.ranked(files::TRENDING_ITEMS, files::TRENDING_SCORES)
+    }
+
+    fn ranked(&self, items: &str, scores: &str) -> Vec<(u32, f32)> {
+        let items = self.artifact.slice::<u32>(items).unwrap_or_default();
+        let scores = self.artifact.slice::<f32>(scores).unwrap_or_default();
+        items.iter().copied().zip(scores.iter().copied()).collect()
+    }
+
+    /// Returns when the build was made, in microseconds since 1970.
+    pub fn created_at(&self) -> i64 {
+        self.artifact.manifest().created_at
+    }
+}
