@@ -27,7 +27,7 @@ export function startLive(root) {
   const value = () => el("dd", { text: "–" });
   const figures = {
     events_per_second: value(), decisions_per_second: value(), p50: value(), p99: value(),
-    events_total: value(), visitors: value(), items: value(), build: value(),
+    events_total: value(), visitors: value(), items: value(), builds: value(), build: value(),
   };
   const brief = el("span", { class: "live-brief", text: "Connecting" });
   const dot = el("span", { class: "dot" });
@@ -37,7 +37,7 @@ export function startLive(root) {
     el("div", { class: "live-chart" }, line, el("p", { text: "events a second, last minute" })),
     el("dl", {},
       ...[["Events / s", "events_per_second"], ["Decisions / s", "decisions_per_second"], ["Decision p50", "p50"], ["Decision p99", "p99"],
-        ["Events kept", "events_total"], ["Visitors", "visitors"], ["Products", "items"], ["Build", "build"]].map(([name, key]) =>
+        ["Events kept", "events_total"], ["Visitors", "visitors"], ["Products", "items"], ["Builds", "builds"], ["Serving", "build"]].map(([name, key]) =>
         el("div", { class: key === "build" ? "wide" : null }, el("dt", { text: name }), figures[key]))),
     recent);
   const toggle = el("button", { type: "button", class: "live-toggle", "aria-controls": "live-body", onclick: () => open(body.hidden) }, dot, el("span", { class: "live-name", text: "Live" }), brief, drawing("0 0 24 24", "M6 15l6-6 6 6", "chevron"));
@@ -47,7 +47,7 @@ export function startLive(root) {
     root.classList.toggle("open", yes);
   }
   root.replaceChildren(toggle, body);
-  open(window.matchMedia("(min-width: 1100px)").matches);
+  open(window.matchMedia("(min-width: 1640px) and (min-height: 760px)").matches);
 
   const rates = [];
   async function update() {
@@ -72,6 +72,7 @@ export function startLive(root) {
     set("events_total", whole.format(Number(live.events_total) || 0));
     set("visitors", whole.format(Number(live.visitors) || 0));
     set("items", whole.format(Number(live.items) || 0));
+    set("builds", whole.format(Number(live.builds) || 0));
     set("build", live.build ? `${live.build}${Number.isFinite(live.build_age_seconds) ? ` · ${age(live.build_age_seconds)}` : ""}` : "learning…");
     brief.textContent = `${whole.format(rate)} events/s · p99 ${time(live.decision_p99_us ?? NaN)}`;
     rates.push(rate);

@@ -45,8 +45,8 @@ class Shelf {
     this.state = el("p", { class: "shelf-note" });
     const id = `shelf-${spec.id}`;
     this.node = el("section", { class: "shelf", "aria-labelledby": id },
-      el("div", { class: "shelf-head" }, el("h2", { id, text: spec.title }), this.state),
-      el("ul", { class: "slots" }, ...this.slots));
+      el("h2", { id, text: spec.title }),
+      el("div", { class: "shelf-body" }, el("ul", { class: "slots" }, ...this.slots), this.state));
   }
 
   fill(answer) {

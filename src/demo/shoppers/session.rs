@@ -226,9 +226,9 @@ impl<'a> Walk<'a> {
         let id = format!("{:08x}-{:07x}", self.simulation.run & 0xffff_ffff, self.simulation.serial);
         let mut event = json!({ "id": id, "type": kind });
         match self.start {
-            // Microseconds apart, so that order survives within a page.
+            // Less than the shortest thought apart, so that order survives.
             Some(start) => {
-                let ts = start + self.elapsed_ms as i64 * 1_000 + self.events.len() as i64 * 1_500_000;
+                let ts = start + self.elapsed_ms as i64 * 1_000 + self.events.len() as i64 * 700_000;
                 event["ts"] = timestamp(ts).into();
             }
             None => event["age_ms"] = 0.into(),
