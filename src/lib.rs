@@ -1,9 +1,24 @@
 #![forbid(unsafe_code)]
+pub mod app;
+pub mod build;
+pub mod catalog;
+pub mod cli;
 pub mod clock;
+pub mod collect;
 pub mod config;
+pub mod control;
+pub mod decide;
+pub mod demo;
 pub mod documents;
 pub mod event;
+pub mod event_log;
+pub mod http;
+pub mod import;
+pub mod keys;
+pub mod live;
 pub mod metrics;
 pub mod profile;
+pub mod replay;
+pub mod secrets;
 pub mod store_engine;
 pub mod telemetry;

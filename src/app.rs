@@ -1,0 +1,420 @@
+//! The parts of the service, put together once for everyone: the server, the commands, the tests.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use crate::catalog::{Catalog, Catalogs};
+use crate::clock::Clock;
+use crate::collect::Collector;
+use crate::collect::apply::{Apply, ApplyParts};
+use crate::collect::dedupe::{self, Dedupe, IdHash};
+use crate::config::{Config, SitePolicy, Store};
+use crate::documents::embedded::EmbeddedDocuments;
+use crate::documents::redis::RedisDocuments;
+use crate::documents::{DocumentPut, DocumentStore, Documents, Expect};
+use crate::event::SiteId;
+use crate::event_log::{EventLog, LogError, LogSettings, Position, Reader};
+use crate::keys::{Keys, SYSTEM};
+use crate::live::{Live, watch};
+use crate::metrics::Metrics;
+use crate::profile::embedded::EmbeddedProfiles;
+use crate::profile::redis::RedisProfiles;
+use crate::profile::store::Profiles;
+use crate::secrets::Secrets;
+use crate::store_engine::StoreError;
+use crate::store_engine::embedded::Embedded;
+use crate::store_engine::redis::Redis;
+
+const CHECKPOINT: &str = "profiles-through";
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(2);
+const FLUSH_EVERY: Duration = Duration::from_millis(200);
+const REFRESH_EVERY: Duration = Duration::from_secs(1);
+
+/// Everything a request needs.
+#[derive(Debug)]
+pub struct App {
+    pub config: Config,
+    pub clock: Clock,
+    pub metrics: Metrics,
+    pub paths: Paths,
+    pub node: u64,
+    pub engine: Embedded,
+    pub documents: Documents,
+    pub profiles: Profiles,
+    pub catalogs: Arc<Catalogs>,
+    pub keys: Keys,
+    pub secrets: Secrets,
+    pub collector: Collector,
+    pub apply: Apply,
+    sites: RwLock<BTreeMap<SiteId, Arc<Site>>>,
+    _lock: DataLock,
+}
+
+/// What belongs to one site.
+#[derive(Debug)]
+pub struct Site {
+    pub id: SiteId,
+    pub policy: SitePolicy,
+    pub catalog: Arc<Catalog>,
+    pub live: Live,
+    pub models_dir: PathBuf,
+    /// The build that was refused last, so that it is reported once.
+    pub refused: Mutex<Option<String>>,
+}
+
+/// Where things are in the data directory.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    pub data: PathBuf,
+    pub log: PathBuf,
+    pub archive: PathBuf,
+    models: PathBuf,
+}
+
+impl Paths {
+    /// Returns the places below a data directory.
+    pub fn new(data: &Path, config: &Config) -> Self {
+        Self {
+            data: data.to_owned(),
+            log: data.join("log"),
+            archive: config.events.archive_dir(data),
+            models: data.join("models"),
+        }
+    }
+
+    /// Returns the folder of a site's builds.
+    pub fn models(&self, site: &SiteId) -> PathBuf {
+        self.models.join(site.as_str())
+    }
+
+    /// Returns the socket through which commands reach a running server.
+    pub fn socket(&self) -> PathBuf {
+        self.data.join("control.sock")
+    }
+}
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("the data directory {} is in use by another process", .0.display())]
+    InUse(PathBuf),
+    #[error("cannot use the data directory {}", path.display())]
+    DataDir { path: PathBuf, source: std::io::Error },
+    #[error("a store cannot be opened")]
+    Store(#[from] StoreError),
+    #[error("the event log cannot be opened")]
+    Log(#[from] LogError),
+}
+
+/// Holds the data directory for one process; let go when the process ends, however it ends.
+#[derive(Debug)]
+struct DataLock {
+    _file: File,
+}
+
+impl DataLock {
+    fn take(data: &Path) -> Result<Self, AppError> {
+        let failed = |source| AppError::DataDir { path: data.to_owned(), source };
+        std::fs::create_dir_all(data).map_err(failed)?;
+        let file = File::create(data.join("lock")).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(AppError::InUse(data.to_owned())),
+            Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+}
+
+impl App {
+    /// Opens the stores, brings profiles up to date with the log, and reads catalogs, keys and builds.
+    pub async fn open(config: Config, data_dir: &Path, clock: Clock, metrics: Metrics) -> Result<Arc<Self>, AppError> {
+        let lock = DataLock::take(data_dir)?;
+        let paths = Paths::new(data_dir, &config);
+        let engine = Embedded::open(&data_dir.join("store"))?;
+        let (profiles, documents) = match &config.store {
+            Store::Embedded => (
+                Profiles::Embedded(EmbeddedProfiles::new(engine.clone())),
+                Documents::Embedded(EmbeddedDocuments::new(engine.clone())),
+            ),
+            Store::Redis { url, accept_data_loss, profile_days } => {
+                let redis = Redis::connect(url, !accept_data_loss).await?;
+                let ttl = u64::from(*profile_days) * 86_400;
+                (Profiles::Redis(RedisProfiles::new(redis.clone(), ttl)), Documents::Redis(RedisDocuments::new(redis)))
+            }
+        };
+        let node = node_id(data_dir)?;
+        let secrets = Secrets::open(&documents, &mut rand::rng()).await?;
+        let keys = Keys::open(documents.clone()).await?;
+        let catalogs = Arc::new(Catalogs::new(documents.clone()));
+        let mut sites = BTreeMap::new();
+        for id in site_ids(&config, &documents).await? {
+            sites.insert(id.clone(), open_site(id, &config, &paths, &catalogs).await?);
+        }
+
+        let dedupe = Arc::new(Dedupe::new());
+        fill(&dedupe, &paths, &clock)?;
+        let checkpoint = engine.meta_get(CHECKPOINT)?.and_then(|b| b.try_into().ok()).map_or(0, u64::from_be_bytes);
+        let parts = ApplyParts {
+            node,
+            profiles: profiles.clone(),
+            catalogs: catalogs.clone(),
+            metrics: metrics.clone(),
+            log_dir: paths.log.clone(),
+            archive_dir: paths.archive.clone(),
+        };
+        let settings = LogSettings {
+            segment_bytes: config.events.segment_mib << 20,
+            queue: config.events.queue,
+            ..LogSettings::default()
+        };
+        // What is written from here on reaches the workers behind what they read from the log first.
+        let apply = Apply::start(&parts, Position(checkpoint));
+        let (handed, durable) = (apply.clone(), dedupe.clone());
+        let (log, recovery) = EventLog::open(
+            &paths.log,
+            settings,
+            Box::new(move |events, reply| {
+                for committed in &events {
+                    durable.commit(IdHash::of_event(&committed.event));
+                }
+                handed.hand_over(events, reply);
+            }),
+        )?;
+        if recovery.truncated_bytes > 0 {
+            warn!(bytes = recovery.truncated_bytes, "The event log ended in a write that was never acknowledged; it was cut off");
+        }
+        let collector = Collector {
+            log,
+            dedupe,
+            profiles: profiles.clone(),
+            metrics: metrics.clone(),
+            clock: clock.clone(),
+            drop_bots: config.collect.drop_bots,
+        };
+        let app = Arc::new(Self {
+            config,
+            clock,
+            metrics,
+            paths,
+            node,
+            engine,
+            documents,
+            profiles,
+            catalogs,
+            keys,
+            secrets,
+            collector,
+            apply,
+            sites: RwLock::new(sites),
+            _lock: lock,
+        });
+        for site in app.sites() {
+            watch::look(&site, &app.metrics);
+        }
+        Ok(app)
+    }
+
+    /// Starts what goes on beside requests. The tasks end with the runtime.
+    pub fn spawn_background(self: &Arc<Self>) {
+        let app = self.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(CHECKPOINT_EVERY).await;
+                app.checkpoint().await;
+            }
+        });
+        let app = self.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(FLUSH_EVERY).await;
+                app.flush_catalogs().await;
+            }
+        });
+        let app = self.clone();
+        tokio::spawn(async move {
+            let every = Duration::from_millis(app.config.live.poll_ms);
+            loop {
+                tokio::time::sleep(every).await;
+                app.look_for_builds().await;
+            }
+        });
+        let app = self.clone();
+        tokio::spawn(async move {
+            let every = Duration::from_secs(app.config.events.seal_seconds.max(1));
+            let mut rotated = tokio::time::Instant::now();
+            loop {
+                tokio::time::sleep(Duration::from_secs(5).min(every)).await;
+                let due = rotated.elapsed() >= every;
+                if due {
+                    rotated = tokio::time::Instant::now();
+                }
+                if let Err(error) = app.seal(due).await {
+                    warn!(%error, "A segment of the event log could not be archived; it is tried again");
+                }
+            }
+        });
+        if matches!(self.config.store, Store::Redis { .. }) {
+            let app = self.clone();
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(REFRESH_EVERY).await;
+                    // Other nodes share these documents.
+                    let refreshed = async {
+                        app.keys.reload().await?;
+                        app.catalogs.refresh().await
+                    };
+                    if let Err(error) = refreshed.await {
+                        warn!(%error, "Changes of other nodes cannot be read just now");
+                    }
+                }
+            });
+        }
+    }
+
+    /// Returns a site.
+    pub fn site(&self, id: &SiteId) -> Option<Arc<Site>> {
+        self.sites.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// Returns all sites.
+    pub fn sites(&self) -> Vec<Arc<Site>> {
+        self.sites.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Returns a site, which comes into being if it did not exist.
+    pub async fn ensure_site(&self, id: &SiteId) -> Result<Arc<Site>, AppError> {
+        if let Some(site) = self.site(id) {
+            return Ok(site);
+        }
+        let put = DocumentPut { id: id.as_str().to_owned(), expect: Expect::Any, body: Some(Vec::new()), external_revision: None };
+        self.documents.put_many(SYSTEM, "site", vec![put]).await?;
+        let site = open_site(id.clone(), &self.config, &self.paths, &self.catalogs).await?;
+        let mut sites = self.sites.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(sites.entry(id.clone()).or_insert(site).clone())
+    }
+
+    /// Notes how far the profiles hold the log, so that a start need not read more than that.
+    pub async fn checkpoint(&self) {
+        let through = self.collector.log.end();
+        if !self.apply.settled().await {
+            return;
+        }
+        let noted = async {
+            self.catalogs.flush().await?;
+            self.engine.persist()?;
+            self.engine.meta_put(CHECKPOINT, &through.0.to_be_bytes())
+        };
+        if let Err(error) = noted.await {
+            warn!(%error, "The profiles' place in the log could not be noted; a restart reads more of the log");
+        }
+    }
+
+    /// Writes what events said about items, and lets new items into the snapshots.
+    pub async fn flush_catalogs(&self) {
+        if let Err(error) = self.catalogs.flush().await {
+            warn!(%error, "What events say about items cannot be written just now");
+        }
+        for site in self.sites() {
+            site.live.refresh(&site.catalog);
+        }
+    }
+
+    /// Serves builds that were activated since the last look.
+    pub async fn look_for_builds(self: &Arc<Self>) {
+        let app = self.clone();
+        // Verifying reads the whole artifact.
+        let looked = tokio::task::spawn_blocking(move || {
+            for site in app.sites() {
+                watch::look(&site, &app.metrics);
+            }
+        });
+        if let Err(error) = looked.await {
+            warn!(%error, "Looking for builds was cut short");
+        }
+    }
+
+    /// Turns closed segments of the log into Parquet; with `rotate`, the current one too.
+    pub async fn seal(&self, rotate: bool) -> Result<usize, LogError> {
+        let log = self.collector.log.clone();
+        let (dir, archive) = (self.paths.log.clone(), self.paths.archive.clone());
+        let sealed = tokio::task::spawn_blocking(move || {
+            if rotate {
+                log.rotate()?;
+            }
+            crate::event_log::seal_ready(&dir, &archive)
+        });
+        match sealed.await {
+            Ok(sealed) => sealed.map(|s| s.len()),
+            Err(_stopping) => Ok(0),
+        }
+    }
+
+    /// Finishes what is in flight and notes where things are.
+    pub async fn close(&self) {
+        self.checkpoint().await;
+        info!("Stopped");
+    }
+}
+
+async fn site_ids(config: &Config, documents: &Documents) -> Result<Vec<SiteId>, StoreError> {
+    let mut ids = vec![SiteId::default_site()];
+    ids.extend(config.sites().filter_map(|name| SiteId::parse(name).ok()));
+    let mut after: Option<String> = None;
+    loop {
+        let page = documents.list(SYSTEM, "site", after.as_deref(), 1_000).await?;
+        let last = page.len() < 1_000;
+        ids.extend(page.iter().filter_map(|(name, _)| SiteId::parse(name).ok()));
+        after = page.into_iter().next_back().map(|(id, _)| id);
+        if last {
+            ids.sort();
+            ids.dedup();
+            return Ok(ids);
+        }
+    }
+}
+
+async fn open_site(id: SiteId, config: &Config, paths: &Paths, catalogs: &Catalogs) -> Result<Arc<Site>, AppError> {
+    let catalog = catalogs.open(&id).await?;
+    Ok(Arc::new(Site {
+        policy: config.site(&id),
+        live: Live::new(id.clone(), &catalog),
+        models_dir: paths.models(&id),
+        refused: Mutex::default(),
+        catalog,
+        id,
+    }))
+}
+
+/// Returns this node's number, made once and kept with its log.
+fn node_id(data_dir: &Path) -> Result<u64, AppError> {
+    let path = data_dir.join("node-id");
+    let failed = |source| AppError::DataDir { path: path.clone(), source };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => text.trim().parse().map_err(|_| failed(std::io::Error::other("it holds no number"))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            // Within 2^53, so that the number survives JSON.
+            let id: u64 = rand::random::<u64>() >> 11;
+            std::fs::write(&path, id.to_string()).map_err(failed)?;
+            Ok(id)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Fills the window of known ids from the log's last day.
+fn fill(dedupe: &Dedupe, paths: &Paths, clock: &Clock) -> Result<(), LogError> {
+    let since = clock.now().plus(-dedupe::WINDOW);
+    for committed in Reader::since_received(&paths.log, &paths.archive, since)? {
+        match committed {
+            Ok(committed) if committed.event.received_at >= since => dedupe.commit(IdHash::of_event(&committed.event)),
+            Ok(_) => {}
+            Err(error) => warn!(%error, "A part of the event log cannot be read"),
+        }
+    }
+    Ok(())
+}
