@@ -25,7 +25,7 @@ pub enum ArtifactError {
     FormatVersion { path: PathBuf, found: u64, known: u32 },
 
     /// The build cannot be used: nobody knows what it holds.
-    #[error("{} is not a readable manifest ({source}); build again or activate another build", path.display())]
+    #[error("{} is not a readable manifest; build again or activate another build", path.display())]
     Manifest { path: PathBuf, source: serde_json::Error },
 
     /// The build is incomplete and stays unusable.
