@@ -1,1 +1,3 @@
+//! The models of Rapport: numbers in, numbers out.
 
+pub mod artifact;
