@@ -172,8 +172,7 @@ impl App {
             queue: config.events.queue,
             ..LogSettings::default()
         };
-        // What is written from here on reaches the workers behind what they read from the log first.
-        let apply = Apply::start(&parts, Position(checkpoint));
+        let (apply, queues) = Apply::new(metrics.clone());
         let (handed, durable) = (apply.clone(), dedupe.clone());
         let (log, recovery) = EventLog::open(
             &paths.log,
@@ -188,6 +187,7 @@ impl App {
         if recovery.truncated_bytes > 0 {
             warn!(bytes = recovery.truncated_bytes, "The event log ended in a write that was never acknowledged; it was cut off");
         }
+        apply.start(queues, &parts, Position(checkpoint));
         let collector = Collector {
             log,
             dedupe,

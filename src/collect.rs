@@ -114,12 +114,8 @@ impl Collector {
     /// Appends and waits until it is durable and folded.
     async fn write(&self, keep: Vec<Keep>) -> Result<(), RetryReason> {
         let (reply, done) = oneshot::channel();
-        let appended = self.log.append(keep.into_iter().map(|k| k.event).collect(), reply);
-        let result = match appended {
-            Ok(()) => done.await.unwrap_or(Err(LogError::Closed)),
-            Err((error, _reply)) => Err(error),
-        };
-        result.map_err(|error| match error {
+        self.log.append(keep.into_iter().map(|k| k.event).collect(), reply);
+        done.await.unwrap_or(Err(LogError::Closed)).map_err(|error| match error {
             LogError::Full => RetryReason::Overloaded,
             error => {
                 warn!(%error, "Events could not be kept");

@@ -132,7 +132,6 @@ pub struct Collect {
     pub server_body_kib: usize,
     pub server_batch_events: usize,
     pub server_event_kib: usize,
-    pub gzip_growth: usize,
     pub drop_bots: bool,
     pub max_items: usize,
 }

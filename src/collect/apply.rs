@@ -50,6 +50,10 @@ pub struct Apply {
     metrics: Metrics,
 }
 
+/// What the workers will read.
+#[derive(Debug)]
+pub struct Queues(Vec<mpsc::UnboundedReceiver<Job>>);
+
 #[derive(Debug)]
 enum Job {
     Fold { events: Vec<Committed>, ticket: Arc<Ticket> },
@@ -72,19 +76,19 @@ impl Drop for Ticket {
 }
 
 impl Apply {
+    /// Returns the way to the workers and the queues they will read, so that the log can be opened before they start.
+    pub fn new(metrics: Metrics) -> (Self, Queues) {
+        let (workers, queues) = (0..WORKERS).map(|_| mpsc::unbounded_channel()).unzip();
+        (Self { workers, paused: Arc::new(AtomicBool::new(false)), metrics }, Queues(queues))
+    }
+
     /// Starts the workers; they first read the log from `checkpoint`.
-    pub fn start(parts: &ApplyParts, checkpoint: Position) -> Self {
-        let paused = Arc::new(AtomicBool::new(false));
-        let workers = (0..WORKERS)
-            .map(|index| {
-                let (sender, receiver) = mpsc::unbounded_channel();
-                let worker =
-                    Worker { index, parts: parts.clone(), behind: Some(checkpoint), paused: paused.clone(), reported: false };
-                tokio::spawn(worker.run(receiver));
-                sender
-            })
-            .collect();
-        Self { workers, paused, metrics: parts.metrics.clone() }
+    pub fn start(&self, queues: Queues, parts: &ApplyParts, checkpoint: Position) {
+        for (index, queue) in queues.0.into_iter().enumerate() {
+            let paused = self.paused.clone();
+            let worker = Worker { index, parts: parts.clone(), behind: Some(checkpoint), paused, reported: false };
+            tokio::spawn(worker.run(queue));
+        }
     }
 
     /// Takes over what became durable; called in log order.
