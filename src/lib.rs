@@ -1,2 +1,3 @@
 #![forbid(unsafe_code)]
 pub mod event;
+pub mod event_log;
