@@ -1,0 +1,416 @@
+//! An item as its sender described it: the body of `PUT /v1/catalog/items/{id}` and a row of a product feed.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::event::ids::ItemId;
+use crate::event::{Currency, Rejection, RejectionCode, UnitPrice};
+
+/// Deepest category, as in GA4.
+pub const MAX_CATEGORIES: usize = 5;
+/// Longest title, brand, category or variant group, in bytes.
+pub const MAX_TEXT_BYTES: usize = 1_000;
+/// Longest description, in bytes.
+pub const MAX_DESCRIPTION_BYTES: usize = 20_000;
+/// Longest address, in bytes.
+pub const MAX_URL_BYTES: usize = 2_048;
+/// Largest set of attributes, in bytes of JSON.
+pub const MAX_ATTRIBUTES_BYTES: usize = 32 * 1024;
+
+/// What a sender says about an item. A field that is absent (or `null`) says nothing.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ItemDraft {
+    pub item_id: String,
+    pub title: Option<String>,
+    pub description: Option<String>,
+    /// From the broadest to the narrowest.
+    pub categories: Vec<String>,
+    pub brand: Option<String>,
+    pub price: Option<f64>,
+    pub sale_price: Option<f64>,
+    /// ISO 4217; absent means the site's.
+    pub currency: Option<String>,
+    /// Pieces; negative where a shop has sold more than it had.
+    pub stock: Option<i64>,
+    pub availability: Option<Availability>,
+    /// Whether shoppers may see it at all.
+    pub visible: Option<bool>,
+    /// Whether it may be recommended: postage and vouchers may not.
+    pub recommendable: Option<bool>,
+    pub image_url: Option<String>,
+    pub url: Option<String>,
+    /// What variants have in common.
+    pub group_id: Option<String>,
+    pub attributes: Map<String, Value>,
+    /// The sender's version of the item: an older one arriving late is ignored.
+    pub revision: Option<u64>,
+}
+
+/// Whether an item can be bought, in the words of product feeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Availability {
+    InStock,
+    OutOfStock,
+    Preorder,
+    Backorder,
+}
+
+impl Availability {
+    /// Returns the word of product feeds.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InStock => "in_stock",
+            Self::OutOfStock => "out_of_stock",
+            Self::Preorder => "preorder",
+            Self::Backorder => "backorder",
+        }
+    }
+
+    /// Returns the availability of a word: `in_stock`, `in stock`, `InStock`, `https://schema.org/InStock`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let word = text.rsplit('/').next().unwrap_or(text);
+        let word: String = word.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).take(20).collect();
+        match word.as_str() {
+            "instock" => Some(Self::InStock),
+            "outofstock" => Some(Self::OutOfStock),
+            "preorder" => Some(Self::Preorder),
+            "backorder" => Some(Self::Backorder),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Availability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The fields, for messages about others.
+const FIELDS: &[&str] = &[
+    "item_id",
+    "title",
+    "description",
+    "categories",
+    "brand",
+    "price",
+    "sale_price",
+    "currency",
+    "stock",
+    "availability",
+    "visible",
+    "recommendable",
+    "image_url",
+    "url",
+    "group_id",
+    "attributes",
+    "revision",
+];
+
+impl ItemDraft {
+    /// Reads an item from JSON text.
+    pub fn from_json(text: &str) -> Result<Self, Rejection> {
+        let value: Value = serde_json::from_str(text)
+            .map_err(|error| Rejection::new(RejectionCode::InvalidJson, format!("The item is not readable as JSON: {error}.")))?;
+        let Value::Object(map) = value else {
+            return Err(Rejection::new(RejectionCode::InvalidJson, "An item must be a JSON object."));
+        };
+        Self::from_map(map)
+    }
+
+    /// Reads an item from its fields and checks it.
+    ///
+    /// A field we do not know is refused, not dropped: a misspelt `availabilty` would offer what cannot be bought. What is
+    /// the shop's own goes into `attributes`.
+    pub fn from_map(map: Map<String, Value>) -> Result<Self, Rejection> {
+        let mut fields = Fields(map);
+        let item_id = fields.id("item_id")?.ok_or_else(|| Rejection::new(RejectionCode::InvalidId, "`item_id` is missing."))?;
+        let draft = Self {
+            item_id,
+            title: fields.text("title")?,
+            description: fields.text("description")?,
+            categories: fields.texts("categories")?,
+            brand: fields.text("brand")?,
+            price: fields.number("price")?,
+            sale_price: fields.number("sale_price")?,
+            currency: fields.text("currency")?,
+            stock: fields.integer("stock")?,
+            availability: fields.availability()?,
+            visible: fields.flag("visible")?,
+            recommendable: fields.flag("recommendable")?,
+            image_url: fields.text("image_url")?,
+            url: fields.text("url")?,
+            group_id: fields.id("group_id")?,
+            attributes: fields.object("attributes")?,
+            revision: fields
+                .integer("revision")?
+                .map(|n| u64::try_from(n).map_err(|_| out_of_range("`revision` must not be negative.")))
+                .transpose()?,
+        };
+        if let Some(unknown) = fields.0.keys().next() {
+            return Err(Rejection::new(RejectionCode::WrongType, unknown_field(unknown)));
+        }
+        draft.check()?;
+        Ok(draft)
+    }
+
+    /// Checks what types cannot say: lengths, signs, codes.
+    pub fn check(&self) -> Result<(), Rejection> {
+        for (name, id) in [("item_id", Some(&self.item_id)), ("group_id", self.group_id.as_ref())] {
+            if let Some(id) = id {
+                ItemId::new(id).map_err(|error| Rejection::new(RejectionCode::InvalidId, format!("`{name}` {error}.")))?;
+            }
+        }
+        let texts = [
+            ("title", &self.title, MAX_TEXT_BYTES),
+            ("description", &self.description, MAX_DESCRIPTION_BYTES),
+            ("brand", &self.brand, MAX_TEXT_BYTES),
+            ("image_url", &self.image_url, MAX_URL_BYTES),
+            ("url", &self.url, MAX_URL_BYTES),
+        ];
+        for (name, text, max) in texts {
+            if text.as_ref().is_some_and(|text| text.len() > max) {
+                return Err(too_long(name, max));
+            }
+        }
+        if self.categories.len() > MAX_CATEGORIES {
+            let detail = format!("`categories` has {} levels; at most {MAX_CATEGORIES} are kept.", self.categories.len());
+            return Err(out_of_range(&detail));
+        }
+        if self.categories.iter().any(String::is_empty) {
+            return Err(Rejection::new(RejectionCode::WrongType, "`categories` holds an empty name."));
+        }
+        if self.categories.iter().any(|category| category.len() > MAX_TEXT_BYTES) {
+            return Err(too_long("categories", MAX_TEXT_BYTES));
+        }
+        for (name, price) in [("price", self.price), ("sale_price", self.sale_price)] {
+            if price.is_some_and(|price| price < 0.0 || UnitPrice::from_decimal(price).is_none()) {
+                return Err(out_of_range(&format!("`{name}` must be 0 or more, and below 9 thousand million.")));
+            }
+        }
+        if let Some(code) = &self.currency
+            && Currency::parse(code).is_none()
+        {
+            let detail = format!("`currency` must be an ISO 4217 code such as EUR, not `{}`.", shown(code));
+            return Err(Rejection::new(RejectionCode::InvalidCurrency, detail));
+        }
+        for (name, url) in [("image_url", &self.image_url), ("url", &self.url)] {
+            // Pages print these addresses as links: a `javascript:` one would run.
+            let usable = |url: &String| url.starts_with("https://") || url.starts_with("http://") || url.starts_with('/');
+            if url.as_ref().is_some_and(|url| !usable(url)) {
+                let detail = format!("`{name}` must begin with https://, http:// or /.");
+                return Err(Rejection::new(RejectionCode::WrongType, detail));
+            }
+        }
+        let attributes = serde_json::to_string(&self.attributes).map_or(usize::MAX, |text| text.len());
+        if attributes > MAX_ATTRIBUTES_BYTES {
+            return Err(too_long("attributes", MAX_ATTRIBUTES_BYTES));
+        }
+        Ok(())
+    }
+}
+
+fn too_long(name: &str, max: usize) -> Rejection {
+    Rejection::new(RejectionCode::TooLong, format!("`{name}` is longer than {max} bytes."))
+}
+
+fn out_of_range(detail: &str) -> Rejection {
+    Rejection::new(RejectionCode::OutOfRange, detail)
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+fn unknown_field(name: &str) -> String {
+    let nearest = FIELDS.iter().map(|field| (distance(name, field), field)).min();
+    let hint = match nearest {
+        Some((distance, field)) if distance <= 3 => format!("; did you mean `{field}`?"),
+        Some(_) | None => "; fields of your own belong into `attributes`.".to_owned(),
+    };
+    format!("There is no field `{}`{hint}", shown(name))
+}
+
+/// Returns the fewest letters to insert, remove or replace to get from one word to the other.
+fn distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.chars().take(40).collect();
+    let mut row: Vec<usize> = (0..=a.len()).collect();
+    for (i, cb) in b.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, ca) in a.iter().enumerate() {
+            let above = row[j + 1];
+            row[j + 1] = (diagonal + usize::from(*ca != cb)).min(above + 1).min(row[j] + 1);
+            diagonal = above;
+        }
+    }
+    row[a.len()]
+}
+
+/// The fields of an object, taken out one by one with their types checked.
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn take(&mut self, name: &str) -> Option<Value> {
+        self.0.remove(name).filter(|value| !value.is_null())
+    }
+
+    fn wrong(name: &str, wanted: &str) -> Rejection {
+        Rejection::new(RejectionCode::WrongType, format!("`{name}` must be {wanted}."))
+    }
+
+    fn text(&mut self, name: &str) -> Result<Option<String>, Rejection> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Self::wrong(name, "a string")),
+        }
+    }
+
+    /// An id may be written as a whole number: shops with numeric SKUs do.
+    fn id(&mut self, name: &str) -> Result<Option<String>, Rejection> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(Value::Number(number)) if number.is_i64() || number.is_u64() => Ok(Some(number.to_string())),
+            Some(_) => Err(Self::wrong(name, "a string or a whole number")),
+        }
+    }
+
+    fn texts(&mut self, name: &str) -> Result<Vec<String>, Rejection> {
+        let wrong = || Self::wrong(name, "an array of strings, from the broadest to the narrowest");
+        match self.take(name) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(values)) => values
+                .into_iter()
+                .map(|value| match value {
+                    Value::String(text) => Ok(text),
+                    Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Err(wrong()),
+                })
+                .collect(),
+            Some(_) => Err(wrong()),
+        }
+    }
+
+    fn number(&mut self, name: &str) -> Result<Option<f64>, Rejection> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Number(number)) => Ok(number.as_f64()),
+            // "12.50" is meant as a number, as in events.
+            Some(Value::String(text)) => match text.trim().parse::<f64>() {
+                Ok(number) if number.is_finite() => Ok(Some(number)),
+                _ => Err(Self::wrong(name, "a number")),
+            },
+            Some(_) => Err(Self::wrong(name, "a number")),
+        }
+    }
+
+    fn integer(&mut self, name: &str) -> Result<Option<i64>, Rejection> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Number(number)) => match number.as_i64().filter(|n| n.unsigned_abs() <= 1 << 53) {
+                Some(number) => Ok(Some(number)),
+                None => Err(out_of_range(&format!("`{name}` must be a whole number within 2^53."))),
+            },
+            Some(_) => Err(Self::wrong(name, "a whole number")),
+        }
+    }
+
+    fn flag(&mut self, name: &str) -> Result<Option<bool>, Rejection> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(flag)),
+            Some(_) => Err(Self::wrong(name, "true or false")),
+        }
+    }
+
+    fn availability(&mut self) -> Result<Option<Availability>, Rejection> {
+        match self.text("availability")? {
+            None => Ok(None),
+            Some(text) => match Availability::parse(&text) {
+                Some(availability) => Ok(Some(availability)),
+                None => Err(Self::wrong("availability", "in_stock, out_of_stock, preorder or backorder")),
+            },
+        }
+    }
+
+    fn object(&mut self, name: &str) -> Result<Map<String, Value>, Rejection> {
+        match self.take(name) {
+            None => Ok(Map::new()),
+            Some(Value::Object(map)) => Ok(map),
+            Some(_) => Err(Self::wrong(name, "an object")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_item_is_read() {
+        let draft = ItemDraft::from_json(
+            r#"{"item_id":22386,"title":"Jumbo bag","description":null,"categories":["Bags","Shoppers"],"brand":"Rex",
+                "price":"2.08","sale_price":1.5,"currency":"gbp","stock":-3,"availability":"in stock","visible":true,
+                "recommendable":false,"image_url":"/i/1.jpg","url":"https://shop.example/22386","group_id":"bags",
+                "attributes":{"colour":"pink"},"revision":7}"#,
+        )
+        .unwrap();
+        assert_eq!(draft.item_id, "22386");
+        assert_eq!(draft.categories, ["Bags", "Shoppers"]);
+        assert_eq!((draft.price, draft.sale_price, draft.stock), (Some(2.08), Some(1.5), Some(-3)));
+        assert_eq!(draft.availability, Some(Availability::InStock));
+        assert_eq!((draft.visible, draft.recommendable, draft.revision), (Some(true), Some(false), Some(7)));
+        assert_eq!(draft.attributes["colour"], "pink");
+        assert_eq!(draft.description, None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let cases = [
+            (r#"{"title":"x"}"#, RejectionCode::InvalidId, "`item_id` is missing"),
+            (r#"{"item_id":""}"#, RejectionCode::InvalidId, "must not be empty"),
+            (r#"{"item_id":1.5}"#, RejectionCode::WrongType, "`item_id`"),
+            (r#"{"item_id":"a","price":-1}"#, RejectionCode::OutOfRange, "`price`"),
+            (r#"{"item_id":"a","sale_price":1e300}"#, RejectionCode::OutOfRange, "`sale_price`"),
+            (r#"{"item_id":"a","price":"cheap"}"#, RejectionCode::WrongType, "`price` must be a number"),
+            (r#"{"item_id":"a","stock":1.5}"#, RejectionCode::OutOfRange, "`stock`"),
+            (r#"{"item_id":"a","currency":"EURO"}"#, RejectionCode::InvalidCurrency, "EURO"),
+            (r#"{"item_id":"a","availability":"maybe"}"#, RejectionCode::WrongType, "in_stock"),
+            (r#"{"item_id":"a","availabilty":"in_stock"}"#, RejectionCode::WrongType, "did you mean `availability`?"),
+            (r#"{"item_id":"a","colour":"red"}"#, RejectionCode::WrongType, "`attributes`"),
+            (r#"{"item_id":"a","visible":"yes"}"#, RejectionCode::WrongType, "true or false"),
+            (r#"{"item_id":"a","categories":["a","b","c","d","e","f"]}"#, RejectionCode::OutOfRange, "6 levels"),
+            (r#"{"item_id":"a","categories":"a"}"#, RejectionCode::WrongType, "array"),
+            (r#"{"item_id":"a","url":"javascript:alert(1)"}"#, RejectionCode::WrongType, "`url`"),
+            (r#"{"item_id":"a","revision":-1}"#, RejectionCode::OutOfRange, "`revision`"),
+            (r#"{"item_id":"a","attributes":[]}"#, RejectionCode::WrongType, "`attributes`"),
+            (r"[]", RejectionCode::InvalidJson, "object"),
+            (r"{", RejectionCode::InvalidJson, "JSON"),
+        ];
+        for (text, code, part) in cases {
+            let rejection = ItemDraft::from_json(text).unwrap_err();
+            assert_eq!(rejection.code, code, "{text}");
+            assert!(rejection.detail.contains(part), "{text}: {}", rejection.detail);
+        }
+        let long = format!(r#"{{"item_id":"a","title":"{}"}}"#, "x".repeat(MAX_TEXT_BYTES + 1));
+        assert_eq!(ItemDraft::from_json(&long).unwrap_err().code, RejectionCode::TooLong);
+    }
+
+    #[test]
+    fn availability_in_every_spelling() {
+        let cases = [
+            ("in_stock", Availability::InStock),
+            ("In Stock", Availability::InStock),
+            ("https://schema.org/OutOfStock", Availability::OutOfStock),
+            ("out of stock", Availability::OutOfStock),
+            ("pre-order", Availability::Preorder),
+            ("backorder", Availability::Backorder),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(Availability::parse(text), Some(expected), "{text}");
+        }
+        assert_eq!(Availability::parse("sold"), None);
+    }
+}
