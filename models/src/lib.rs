@@ -4,6 +4,8 @@
 //! positions. The same input gives the same bytes on any number of threads.
 
 pub mod cooccurrence;
+pub mod covisitation;
+pub mod evaluate;
 pub mod interactions;
 pub mod popularity;
 mod top;
