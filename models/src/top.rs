@@ -1,0 +1,107 @@
+//! The best of many scores, by integer comparison.
+//!
+//! A positive `f32` orders like its bits, so score and item fit into one `u64` whose order is total: higher score first, then the lower item. Nothing
+//! depends on the order in which candidates were met, hence nothing depends on threads.
+
+/// Packs a positive score and its item; a greater key is a better candidate.
+#[inline]
+pub(crate) fn key(score: f32, item: u32) -> u64 {
+    debug_assert!(score > 0.0, "only positive scores order like their bits");
+    (u64::from(score.to_bits()) << 32) | u64::from(!item)
+}
+
+/// Returns the item of a key.
+#[inline]
+pub(crate) fn item(key: u64) -> u32 {
+    !(key as u32)
+}
+
+/// Returns the score of a key.
+#[inline]
+pub(crate) fn score(key: u64) -> f32 {
+    f32::from_bits((key >> 32) as u32)
+}
+
+/// Keeps the `limit` best keys, best first.
+pub(crate) fn keep_best(keys: &mut Vec<u64>, limit: usize) {
+    cut(keys, limit);
+    keys.sort_unstable_by(|a, b| b.cmp(a));
+}
+
+/// Keeps the `limit` best keys in no particular order.
+fn cut(keys: &mut Vec<u64>, limit: usize) {
+    if limit == 0 {
+        keys.clear();
+    } else if keys.len() > limit {
+        keys.select_nth_unstable_by(limit - 1, |a, b| b.cmp(a));
+        keys.truncate(limit);
+    }
+}
+
+/// Collects candidates and forgets early those that can no longer be among the best.
+#[derive(Debug)]
+pub(crate) struct Best {
+    keys: Vec<u64>,
+    limit: usize,
+    room: usize,
+    floor: u64,
+}
+
+impl Best {
+    /// Creates a collector of the `limit` best keys.
+    pub(crate) fn new(limit: usize) -> Self {
+        // Selecting is linear in the buffer, so a buffer of several limits makes it cheap per candidate.
+        let room = limit.saturating_mul(4).max(1024);
+        Self { keys: Vec::new(), limit, room, floor: 0 }
+    }
+
+    /// Offers a candidate.
+    #[inline]
+    pub(crate) fn offer(&mut self, key: u64) {
+        if key > self.floor {
+            self.keys.push(key);
+            if self.keys.len() >= self.room {
+                cut(&mut self.keys, self.limit);
+                // After `select_nth` the worst of those kept stands last.
+                self.floor = self.keys.last().copied().unwrap_or(u64::MAX);
+            }
+        }
+    }
+
+    /// Returns the best keys, best first, valid until the next `clear`.
+    pub(crate) fn sorted(&mut self) -> &[u64] {
+        keep_best(&mut self.keys, self.limit);
+        &self.keys
+    }
+
+    /// Forgets all candidates and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.keys.clear();
+        self.floor = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn better_score_wins_then_lower_item() {
+        assert!(key(2.0, 9) > key(1.0, 1));
+        assert!(key(1.0, 1) > key(1.0, 2));
+        assert_eq!((item(key(0.5, 77)), score(key(0.5, 77))), (77, 0.5));
+    }
+
+    #[test]
+    fn forgetting_early_changes_nothing() {
+        let candidates: Vec<u64> = (0..10_000_u32).map(|i| key(((i * 7919) % 503) as f32 + 1.0, i)).collect();
+        for limit in [0, 1, 7, 400, 20_000] {
+            let mut best = Best::new(limit);
+            candidates.iter().for_each(|&k| best.offer(k));
+            let mut all = candidates.clone();
+            all.sort_unstable_by(|a, b| b.cmp(a));
+            all.truncate(limit);
+            assert_eq!(best.sorted(), all, "limit {limit}");
+        }
+    }
+}
