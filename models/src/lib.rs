@@ -1,3 +1,12 @@
 //! The models of Rapport: numbers in, numbers out.
+//!
+//! Counting what goes together ([`interactions`], [`cooccurrence`]), what is liked ([`popularity`]), what comes next
+//! ([`covisitation`]), how good that is ([`evaluate`]), and keeping it in one immutable folder that a server maps
+//! ([`artifact`]). Nothing here knows HTTP, stores, clocks or settings.
 
 pub mod artifact;
+pub mod cooccurrence;
+pub mod covisitation;
+pub mod evaluate;
+pub mod interactions;
+pub mod popularity;

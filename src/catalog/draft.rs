@@ -48,7 +48,8 @@ pub struct ItemDraft {
 }
 
 /// Whether an item can be bought, in the words of product feeds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Availability {
     InStock,
     OutOfStock,

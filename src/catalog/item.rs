@@ -121,6 +121,9 @@ impl Item {
 
     /// Returns the item after a line of the shop's catalog: fields it does not name stay as they are.
     pub fn merge(base: Option<&Self>, draft: ItemDraft) -> Self {
+        // Only saying that it is postage does not make an observed item one the shop has named.
+        let mark = ItemDraft { item_id: draft.item_id.clone(), recommendable: draft.recommendable, ..ItemDraft::default() };
+        let marked = draft == mark;
         // A draft was checked where it was read; an id that is none would have been refused there.
         let id = ItemId::new(&draft.item_id).unwrap_or_default();
         let mut item = base.cloned().unwrap_or_else(|| Self::unknown(id));
@@ -146,8 +149,7 @@ impl Item {
         item.visible = draft.visible.unwrap_or(item.visible);
         item.recommendable = draft.recommendable.unwrap_or(item.recommendable);
         item.attributes.extend(draft.attributes);
-        // Only saying that it is postage does not make a feed out of an importer.
-        item.observed = item.observed && item.title.is_none();
+        item.observed = marked && base.is_none_or(|base| base.observed);
         item.withdrawn = false;
         item
     }

@@ -117,7 +117,7 @@ impl<'a> Candidates<'a> {
         let visit: Vec<u32> = slots.iter().rev().filter_map(|slot| self.snapshot.item_of(*slot)).collect();
         let because = slots.first().copied();
         let mut predicted = Vec::new();
-        build.next_item().predict(&visit, MOST, &mut self.scratch, &mut predicted);
+        build.next_items(&visit, MOST, &mut self.scratch, &mut predicted);
         let mut found: Vec<Candidate> = predicted
             .into_iter()
             .filter_map(|(item, score)| {

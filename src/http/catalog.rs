@@ -87,7 +87,7 @@ fn read_lines(request: &HttpRequest, text: &str) -> Result<Vec<Line>, Problem> {
     let lines = kind.contains("ndjson") || kind.contains("jsonl") || text.trim_start().starts_with('{') && text.trim_end().contains('\n');
     if lines && serde_json::from_str::<Value>(text).is_err() {
         let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-        return Ok(lines.map(|(n, line)| (n + 1, ItemDraft::from_str(line))).collect());
+        return Ok(lines.map(|(n, line)| (n + 1, ItemDraft::from_json(line))).collect());
     }
     Ok(match serde_json::from_str::<Value>(text).map_err(malformed)? {
         Value::Array(items) => items.into_iter().enumerate().map(|(n, item)| (n + 1, draft(item))).collect(),

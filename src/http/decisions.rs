@@ -451,9 +451,9 @@ fn explain_item(snapshot: &Snapshot, build: Option<&serving::ServedBuild>, candi
             Relation::Viewed => build.sessions,
         };
         explained["support"] = json!({"together": candidate.support, "anchor": a, "item": b, "groups": groups});
-        let (both, a, b) = (u64::from(candidate.support), u64::from(a), u64::from(b));
-        explained["llr"] = json!(cooccurrence::log_likelihood_ratio(both, a, b, groups));
-        explained["lift"] = json!(cooccurrence::lift(both, a, b, groups));
+        let groups = u32::try_from(groups).unwrap_or(u32::MAX);
+        explained["llr"] = json!(cooccurrence::log_likelihood_ratio(candidate.support, a, b, groups));
+        explained["lift"] = json!(cooccurrence::lift(candidate.support, a, b, groups));
     }
     explained
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rapport_models::artifact::{Artifact, ArtifactError, NeighborsView, Row};
-use rapport_models::covisitation::CoVisitationView;
+use rapport_models::covisitation::{self, CoVisitationView, Scratch};
 
 use crate::build::files;
 
@@ -35,12 +35,18 @@ impl ServedBuild {
         let also_viewed = NeighborsView::open(artifact.clone(), files::ALSO_VIEWED)?;
         // Asked for once here, so that a missing array is an error now and not in a request.
         artifact.strings(files::ITEMS)?;
-        for name in [files::POPULAR_ITEMS, files::TRENDING_ITEMS, files::BOUGHT_COUNTS, files::VIEWED_COUNTS, files::NEXT_INDPTR, files::NEXT_ITEMS] {
+        for name in [files::POPULAR_ITEMS, files::TRENDING_ITEMS, files::BOUGHT_COUNTS, files::VIEWED_COUNTS] {
             artifact.slice::<u32>(name)?;
         }
-        for name in [files::POPULAR_SCORES, files::TRENDING_SCORES, files::NEXT_WEIGHTS] {
+        for name in [files::POPULAR_SCORES, files::TRENDING_SCORES] {
             artifact.slice::<f32>(name)?;
         }
+        let next = CoVisitationView {
+            indptr: artifact.slice(files::NEXT_INDPTR)?,
+            items: artifact.slice(files::NEXT_ITEMS)?,
+            weights: artifact.slice(files::NEXT_WEIGHTS)?,
+        };
+        next.check().map_err(|e| ArtifactError::Shape { file: files::NEXT_ITEMS.to_owned(), reason: e.to_string() })?;
         artifact.warm();
         let count = |name: &str| artifact.manifest().counts.get(name).copied().unwrap_or(0);
         Ok(Self {
@@ -76,13 +82,14 @@ impl ServedBuild {
         usize::try_from(item).ok().and_then(|i| counts.get(i)).copied().unwrap_or(0)
     }
 
-    /// Returns what predicts the next item of a visit.
-    pub fn next_item(&self) -> CoVisitationView<'_> {
-        CoVisitationView {
+    /// Predicts the next items of a visit, given oldest first.
+    pub fn next_items(&self, visit: &[u32], most: usize, scratch: &mut Scratch, out: &mut Vec<(u32, f32)>) {
+        let view = CoVisitationView {
             indptr: self.artifact.slice(files::NEXT_INDPTR).unwrap_or_default(),
             items: self.artifact.slice(files::NEXT_ITEMS).unwrap_or_default(),
             weights: self.artifact.slice(files::NEXT_WEIGHTS).unwrap_or_default(),
-        }
+        };
+        covisitation::predict(&view, visit, most, scratch, out);
     }
 
     /// Returns items by decayed popularity, best first.

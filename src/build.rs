@@ -1,0 +1,350 @@
+//! Flow 2, build: read the log ─▶ sessions, baskets ─▶ models ─▶ evaluate ─▶ gate ─▶ artifact.
+//!
+//! Runs in a process of its own, beside a server or without one; it only reads the log and writes aside. The same log
+//! gives the same arrays: items are numbered in the order the log names them, and no result depends on threads.
+
+pub mod files;
+pub mod groups;
+
+use std::path::Path;
+
+use rapport_models::artifact::{ArtifactError, BuildId, Draft, Manifest, Window, publish, write_neighbors};
+use rapport_models::cooccurrence::{self, Neighbors, Score};
+use rapport_models::covisitation::{self, CoVisitation, Scratch};
+use rapport_models::evaluate::{Replay, basket_hit_rate, replay};
+use rapport_models::interactions::{Interactions, InteractionsBuilder};
+use rapport_models::popularity::{self, Trend};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::config;
+use crate::event::time::{DAY, HOUR, SECOND};
+use crate::event::{SiteId, Timestamp};
+use crate::event_log::LogError;
+use groups::Learned;
+
+/// Entries kept of the lists of popular and trending items.
+const RANKED: usize = 10_000;
+/// Buckets the trend looks back over.
+const TREND_BUCKETS: usize = 15;
+/// Sessions replayed to evaluate; more only takes longer.
+const MAX_TEST_SESSIONS: usize = 5_000;
+/// Cases below which a figure says nothing.
+const MIN_CASES: u64 = 20;
+/// Length of the lists that are evaluated.
+const K: usize = 20;
+
+/// Why there is no build.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error("the event log of site `{0}` holds nothing that may be learnt from: import events or collect some, with consent for analytics")]
+    NothingToLearn(SiteId),
+    #[error("the event log cannot be read")]
+    Log(#[from] LogError),
+    #[error("the build cannot be written")]
+    Artifact(#[from] ArtifactError),
+}
+
+/// What a build came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Built {
+    pub build: String,
+    pub site: String,
+    pub activated: bool,
+    /// Why it was not activated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<String>,
+    pub counts: std::collections::BTreeMap<String, u64>,
+    pub evaluation: std::collections::BTreeMap<String, f64>,
+    pub seconds: f64,
+}
+
+/// What to build, and from where.
+#[derive(Debug)]
+pub struct Order<'a> {
+    pub site: &'a SiteId,
+    pub log_dir: &'a Path,
+    pub archive_dir: &'a Path,
+    pub models_dir: &'a Path,
+    pub settings: &'a config::Build,
+    pub node: u64,
+    pub now: Timestamp,
+}
+
+/// The models of one set of groups.
+struct Models {
+    bought: Neighbors,
+    viewed: Neighbors,
+    next: CoVisitation,
+}
+
+/// Learns, evaluates, writes and, if it passes the gate, activates. `stage` is told what is being done.
+pub fn build(order: &Order<'_>, mut stage: impl FnMut(&str), clock: impl Fn() -> std::time::Duration) -> Result<Built, BuildError> {
+    let started = clock();
+    stage("reading the event log");
+    let learned = groups::read(order.site, order.log_dir, order.archive_dir, order.settings.visitor_cap_per_day)?;
+    let Some(newest) = learned.newest.filter(|_| !learned.items.is_empty()) else {
+        return Err(BuildError::NothingToLearn(order.site.clone()));
+    };
+    stage("evaluating on the last day");
+    let evaluation = evaluate(&learned, order.settings, newest, &clock);
+    stage("counting what goes together");
+    let models = fit(&learned, order.settings, None);
+    stage("ranking what is popular");
+    let (popular, trending) = rank(&learned, order.settings, newest);
+    stage("writing the build");
+    let mut draft = Draft::in_dir(order.models_dir)?;
+    draft.write_strings(files::ITEMS, learned.items.iter().map(crate::event::ItemId::as_str))?;
+    write_models(&mut draft, &models)?;
+    for (list, items, scores) in
+        [(&popular, files::POPULAR_ITEMS, files::POPULAR_SCORES), (&trending, files::TRENDING_ITEMS, files::TRENDING_SCORES)]
+    {
+        draft.write_slice(items, &list.iter().map(|(item, _)| *item).collect::<Vec<u32>>())?;
+        draft.write_slice(scores, &list.iter().map(|(_, score)| *score).collect::<Vec<f32>>())?;
+    }
+    let manifest = manifest(order, &learned, &models, evaluation, newest);
+    let (counts, evaluation) = (manifest.counts.clone(), manifest.evaluation.clone());
+    let active = publish::active(order.models_dir)?;
+    let before = active.and_then(|id| Manifest::read(&order.models_dir.join(id.as_str())).ok());
+    let id = draft.finish(manifest, &order.now.format("%Y-%m-%dT%H-%MZ"))?;
+    let gate = before.and_then(|before| gate(&evaluation, &before, order.settings.gate));
+    if gate.is_none() {
+        stage("activating");
+        publish::activate(order.models_dir, &id)?;
+    }
+    publish::remove_old(order.models_dir, order.settings.keep)?;
+    let seconds = clock().saturating_sub(started).as_secs_f64();
+    Ok(Built { build: id.to_string(), site: order.site.to_string(), activated: gate.is_none(), gate, counts, evaluation, seconds })
+}
+
+/// Returns baskets as groups; with `before`, only those that were made before then.
+fn baskets(learned: &Learned, settings: &config::Build, before: Option<Timestamp>) -> Interactions {
+    let mut builder = InteractionsBuilder::new(learned.items.len()).max_group(settings.max_group);
+    for basket in learned.baskets.iter().filter(|b| before.is_none_or(|t| b.at < t)) {
+        builder.push_group(&basket.items);
+    }
+    builder.finish()
+}
+
+fn fit(learned: &Learned, settings: &config::Build, before: Option<Timestamp>) -> Models {
+    let options = |score| cooccurrence::Options {
+        top: settings.neighbors,
+        min_support: settings.min_support,
+        min_llr: settings.min_llr,
+        score,
+        shrinkage: 0.0,
+    };
+    let sessions: Vec<&[u32]> =
+        learned.sessions.iter().filter(|s| before.is_none_or(|t| s.at < t)).map(|s| s.items.as_slice()).collect();
+    let mut viewed = InteractionsBuilder::new(learned.items.len()).max_group(settings.max_group);
+    for session in &sessions {
+        viewed.push_group(session);
+    }
+    Models {
+        // What is bought together is judged by how surely it is no accident, what is viewed together by how close it is.
+        bought: cooccurrence::neighbors(&baskets(learned, settings, before), &options(Score::LogLikelihood)),
+        viewed: cooccurrence::neighbors(&viewed.finish(), &options(Score::Cosine)),
+        next: covisitation::fit(&sessions, learned.items.len(), &covisitation::Options::default()),
+    }
+}
+
+/// Learns from all but the last day and looks how well that tells the last day.
+fn evaluate(
+    learned: &Learned,
+    settings: &config::Build,
+    newest: Timestamp,
+    clock: &impl Fn() -> std::time::Duration,
+) -> std::collections::BTreeMap<String, f64> {
+    let mut figures = std::collections::BTreeMap::new();
+    let cut = newest.plus(-DAY);
+    let test_baskets: Vec<&[u32]> = learned.baskets.iter().filter(|b| b.at >= cut).map(|b| b.items.as_slice()).collect();
+    let test_sessions: Vec<&[u32]> =
+        learned.sessions.iter().filter(|s| s.at >= cut && s.items.len() > 1).take(MAX_TEST_SESSIONS).map(|s| s.items.as_slice()).collect();
+    let earlier = learned.baskets.iter().any(|b| b.at < cut) || learned.sessions.iter().any(|s| s.at < cut);
+    if !earlier || test_baskets.is_empty() && test_sessions.is_empty() {
+        return figures;
+    }
+    let models = fit(learned, settings, Some(cut));
+    let bought = basket_hit_rate(&models.bought, &test_baskets, K);
+    if bought.cases >= MIN_CASES {
+        figures.insert("also_bought_hit_rate_20".to_owned(), bought.hit_rate);
+        figures.insert("also_bought_mrr_20".to_owned(), bought.mrr);
+        put_cases(&mut figures, "also_bought_cases", bought.cases);
+    }
+    let counts = &models.viewed.item_counts;
+    let (view, mut scratch) = (models.next.view(), Scratch::default());
+    let next = replay(
+        &Replay { strategy: "co_visitation", k: K, train_counts: counts },
+        &test_sessions,
+        |prefix, out| covisitation::predict(&view, prefix, K + 1, &mut scratch, out),
+        clock,
+    );
+    if next.prefixes >= MIN_CASES {
+        figures.insert("next_item_hit_rate_20".to_owned(), next.hit_rate);
+        figures.insert("next_item_mrr_20".to_owned(), next.mrr);
+        figures.insert("next_item_coverage".to_owned(), next.coverage);
+        figures.insert("next_item_popularity_bias".to_owned(), next.popularity_bias);
+        put_cases(&mut figures, "next_item_cases", next.prefixes);
+    }
+    figures.retain(|_, figure| figure.is_finite());
+    figures
+}
+
+fn put_cases(figures: &mut std::collections::BTreeMap<String, f64>, name: &str, cases: u64) {
+    #[expect(clippy::cast_precision_loss, reason = "a count of test cases")]
+    figures.insert(name.to_owned(), cases as f64);
+}
+
+/// Returns what is popular and what is rising, best first.
+fn rank(learned: &Learned, settings: &config::Build, newest: Timestamp) -> (Vec<(u32, f32)>, Vec<(u32, f32)>) {
+    #[expect(clippy::cast_precision_loss, reason = "ages in seconds")]
+    let age = |at: Timestamp| newest.since(at) as f64 / SECOND as f64;
+    let rows = learned.interest.iter().map(|i| (i.item, age(i.at), i.weight));
+    let n_items = learned.items.len();
+    let popular = popularity::decayed_counts(rows, settings.popularity_half_life_days * 86_400.0, n_items);
+    let mut buckets = ndarray::Array2::<f32>::zeros((n_items, TREND_BUCKETS));
+    let bucket_seconds = settings.trending_half_life_hours * 3_600.0;
+    for interest in &learned.interest {
+        let back = age(interest.at) / bucket_seconds;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative, and compared before it is used")]
+        let back = back as usize;
+        if back < TREND_BUCKETS
+            && let Some(cell) = buckets.get_mut((interest.item as usize, TREND_BUCKETS - 1 - back))
+        {
+            *cell += interest.weight;
+        }
+    }
+    let trending = popularity::trending(buckets.view(), &Trend::default());
+    (popularity::rank(&popular, RANKED), popularity::rank(&trending, RANKED))
+}
+
+fn write_models(draft: &mut Draft, models: &Models) -> Result<(), ArtifactError> {
+    for (prefix, counts, n) in [
+        (files::ALSO_BOUGHT, files::BOUGHT_COUNTS, &models.bought),
+        (files::ALSO_VIEWED, files::VIEWED_COUNTS, &models.viewed),
+    ] {
+        write_neighbors(draft, prefix, &n.indptr, &n.items, &n.scores, &n.support)?;
+        draft.write_slice(counts, &n.item_counts)?;
+    }
+    draft.write_slice(files::NEXT_INDPTR, &models.next.indptr)?;
+    draft.write_slice(files::NEXT_ITEMS, &models.next.items)?;
+    draft.write_slice(files::NEXT_WEIGHTS, &models.next.weights)
+}
+
+fn manifest(
+    order: &Order<'_>,
+    learned: &Learned,
+    models: &Models,
+    evaluation: std::collections::BTreeMap<String, f64>,
+    newest: Timestamp,
+) -> Manifest {
+    let settings = order.settings;
+    let counts = [
+        ("events", learned.events),
+        ("visitors", learned.visitors),
+        ("items", learned.items.len() as u64),
+        ("baskets", u64::from(models.bought.n_groups)),
+        ("sessions", u64::from(models.viewed.n_groups)),
+        ("also_bought_pairs", models.bought.items.len() as u64),
+        ("also_viewed_pairs", models.viewed.items.len() as u64),
+        ("events_without_analytics", learned.without_consent),
+        ("events_repeated", learned.repeated),
+        ("events_over_visitor_cap", learned.capped),
+    ];
+    let parameters = [
+        ("seed", json!(0)),
+        ("also_bought.score", json!("llr")),
+        ("also_viewed.score", json!("cosine")),
+        ("neighbors", json!(settings.neighbors)),
+        ("min_support", json!(settings.min_support)),
+        ("min_llr", json!(settings.min_llr)),
+        ("max_group", json!(settings.max_group)),
+        ("visitor_cap_per_day", json!(settings.visitor_cap_per_day)),
+        ("popularity_half_life_days", json!(settings.popularity_half_life_days)),
+        ("trending_half_life_hours", json!(settings.trending_half_life_hours)),
+        ("session_silence_minutes", json!(crate::event::time::SESSION_SILENCE / (HOUR / 60))),
+    ];
+    Manifest {
+        rapport_version: env!("CARGO_PKG_VERSION").to_owned(),
+        site: order.site.to_string(),
+        created_at: order.now.0,
+        window: Window { from: learned.oldest.unwrap_or(newest).0, to: newest.0 },
+        counts: counts.into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
+        log_position: learned.position.iter().map(|p| (order.node.to_string(), p.0)).collect(),
+        parameters: parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        evaluation,
+        ..Manifest::default()
+    }
+}
+
+/// Returns why a build must not replace the active one; nothing where it may.
+fn gate(new: &std::collections::BTreeMap<String, f64>, active: &Manifest, least: f64) -> Option<String> {
+    ["also_bought_hit_rate_20", "next_item_hit_rate_20"].into_iter().find_map(|name| {
+        let (new, old) = (new.get(name)?, active.evaluation.get(name)?);
+        (*new < least * old).then(|| {
+            format!("{name} is {new:.4}, below {least} times the active build's {old:.4}: kept, not activated; `rapport builds activate` overrules")
+        })
+    })
+}
+
+/// A build as lists show it.
+#[derive(Debug, Serialize)]
+pub struct Listed {
+    pub build: String,
+    pub active: bool,
+    pub previous: bool,
+    pub created_at: String,
+    pub window_from: String,
+    pub window_to: String,
+    pub counts: std::collections::BTreeMap<String, u64>,
+    pub evaluation: std::collections::BTreeMap<String, f64>,
+    /// What is wrong with it, where it cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damaged: Option<String>,
+}
+
+/// Returns a site's builds, newest first; damaged ones last.
+pub fn list(models_dir: &Path) -> Result<Vec<Listed>, ArtifactError> {
+    if !models_dir.exists() {
+        return Ok(Vec::new());
+    }
+    let (active, previous) = (publish::active(models_dir)?, publish::previous(models_dir)?);
+    let mut builds: Vec<Listed> = publish::list(models_dir)?
+        .into_iter()
+        .map(|(id, manifest)| Listed {
+            active: active.as_ref() == Some(&id),
+            previous: previous.as_ref() == Some(&id),
+            build: id.to_string(),
+            created_at: Timestamp(manifest.created_at).to_string(),
+            window_from: Timestamp(manifest.window.from).to_string(),
+            window_to: Timestamp(manifest.window.to).to_string(),
+            counts: manifest.counts,
+            evaluation: manifest.evaluation,
+            damaged: None,
+        })
+        .collect();
+    for (id, error) in publish::unreadable(models_dir)? {
+        builds.push(Listed {
+            active: active.as_ref() == Some(&id),
+            previous: previous.as_ref() == Some(&id),
+            build: id.to_string(),
+            created_at: String::new(),
+            window_from: String::new(),
+            window_to: String::new(),
+            counts: Default::default(),
+            evaluation: Default::default(),
+            damaged: Some(error.to_string()),
+        });
+    }
+    Ok(builds)
+}
+
+/// Activates a build after a full check. Returns its id.
+pub fn activate(models_dir: &Path, id: &str) -> Result<String, ArtifactError> {
+    let id = BuildId::parse(id)?;
+    if models_dir.join(id.as_str()).exists() {
+        rapport_models::artifact::Artifact::open(models_dir.join(id.as_str()))?;
+    }
+    publish::activate(models_dir, &id)?;
+    Ok(id.to_string())
+}

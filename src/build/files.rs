@@ -1,0 +1,22 @@
+//! The arrays of an artifact: written by `build`, read by `live`, named once.
+
+/// The ids of the items, in the order of their numbers.
+pub const ITEMS: &str = "items";
+/// Prefix of the neighbours by basket.
+pub const ALSO_BOUGHT: &str = "also_bought";
+/// Prefix of the neighbours by session.
+pub const ALSO_VIEWED: &str = "also_viewed";
+/// Baskets that hold each item.
+pub const BOUGHT_COUNTS: &str = "bought.counts.u32";
+/// Sessions that hold each item.
+pub const VIEWED_COUNTS: &str = "viewed.counts.u32";
+/// What comes next in a visit.
+pub const NEXT_INDPTR: &str = "next.indptr.u32";
+pub const NEXT_ITEMS: &str = "next.items.u32";
+pub const NEXT_WEIGHTS: &str = "next.weights.f32";
+/// Items by decayed popularity.
+pub const POPULAR_ITEMS: &str = "popular.items.u32";
+pub const POPULAR_SCORES: &str = "popular.scores.f32";
+/// Items that rise.
+pub const TRENDING_ITEMS: &str = "trending.items.u32";
+pub const TRENDING_SCORES: &str = "trending.scores.f32";
