@@ -25,6 +25,7 @@ pub(super) struct RawSegment {
 }
 
 /// What a segment gives next.
+#[expect(clippy::large_enum_variant, reason = "taken apart at once, never kept")]
 pub(super) enum Next {
     Record(Committed),
     /// Nothing more for now; so many bytes of something unfinished follow.

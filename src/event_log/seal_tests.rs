@@ -55,7 +55,7 @@ fn archived(archive: &Path) -> Vec<Position> {
 fn mixed(n: u64) -> Event {
     let mut event = sample(n);
     event.ts = event.ts.plus(i64::try_from(n % 3).unwrap() * crate::event::time::DAY);
-    event.site = SiteId::parse(if n % 2 == 0 { "default" } else { "other" }).unwrap();
+    event.site = SiteId::parse(if n.is_multiple_of(2) { "default" } else { "other" }).unwrap();
     event.items.truncate(usize::try_from(n % 2).unwrap());
     event
 }
