@@ -9,48 +9,95 @@ use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, Int64Type
 use parquet::errors::{ParquetError, Result};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::types::ColumnPath;
 
 use super::parquet_schema::{NEW_EVENT, NEXT_CATEGORY, NEXT_LINE, NO_LINE, NO_VALUE, VALUE, schema};
 use super::{Committed, LogError};
-use crate::event::{Line, Timestamp};
+use crate::event::{Event, Line, Timestamp};
 
 /// A row group is closed at so many events.
 const GROUP_ROWS: usize = 1 << 16;
 /// A row group is closed at so many lines, so that imported orders cost no more memory than page views.
 const GROUP_LINES: usize = 1 << 18;
 
+/// Columns of a few distinct values: their dictionary encoding is as small as it gets.
+const FEW_VALUES: [&str; 7] =
+    ["type", "source", "currency", "consent_analytics", "consent_personalization", "consent_marketing", "consent_sale_share"];
+
 /// Writes a file of those events, not synced yet, and returns it.
 pub(super) fn write_file(
     path: &Path,
-    events: impl Iterator<Item = std::result::Result<Committed, LogError>>,
+    mut events: impl Iterator<Item = std::result::Result<Committed, LogError>>,
 ) -> std::result::Result<File, LogError> {
     let failed = |source| LogError::Parquet { action: "write", path: path.to_path_buf(), source };
     let file = File::create(path).map_err(LogError::io("create", path))?;
-    let mut writer = open(file).map_err(failed)?;
-    let (mut rows, mut lines) = (Vec::new(), 0);
-    for event in events {
-        let event = event?;
-        lines += event.event.items.len();
-        rows.push(event);
-        if rows.len() >= GROUP_ROWS || lines >= GROUP_LINES {
-            write_group(&mut writer, &rows).map_err(failed)?;
-            rows.clear();
-            lines = 0;
-        }
-    }
-    if !rows.is_empty() {
+    let mut rows = next_rows(&mut events)?;
+    let mut writer = open(file, &rows).map_err(failed)?;
+    while !rows.is_empty() {
         write_group(&mut writer, &rows).map_err(failed)?;
+        rows = next_rows(&mut events)?;
     }
     writer.into_inner().map_err(failed)
 }
 
-fn open(file: File) -> Result<SerializedFileWriter<File>> {
-    let properties = WriterProperties::builder()
+/// Returns the events of the next row group.
+fn next_rows(
+    events: &mut impl Iterator<Item = std::result::Result<Committed, LogError>>,
+) -> std::result::Result<Vec<Committed>, LogError> {
+    let (mut rows, mut lines) = (Vec::new(), 0);
+    while rows.len() < GROUP_ROWS && lines < GROUP_LINES {
+        let Some(event) = events.next() else { break };
+        let event = event?;
+        lines += event.event.items.len();
+        rows.push(event);
+    }
+    Ok(rows)
+}
+
+fn open(file: File, first_rows: &[Committed]) -> Result<SerializedFileWriter<File>> {
+    let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_created_by("rapport".to_owned())
-        .build();
-    SerializedFileWriter::new(file, schema()?, Arc::new(properties))
+        .set_created_by("rapport".to_owned());
+    // A compressor costs more to set up than the rest of a small column, for the writer and for each reader.
+    for path in unused(first_rows).into_iter().chain(FEW_VALUES.map(ColumnPath::from)) {
+        properties = properties.set_column_compression(path, Compression::UNCOMPRESSED);
+    }
+    SerializedFileWriter::new(file, schema()?, Arc::new(properties.build()))
+}
+
+/// Returns the columns that hold nothing in those rows.
+fn unused(rows: &[Committed]) -> Vec<ColumnPath> {
+    let event = |name: &'static str, used: fn(&Event) -> bool| (vec![name], rows.iter().any(|row| used(&row.event)));
+    let line = |name: &'static str, used: fn(&Line) -> bool| {
+        let any = rows.iter().flat_map(|row| &row.event.items).any(used);
+        (["items", "list", "element"].into_iter().chain(name.split('.')).collect(), any)
+    };
+    let columns = [
+        event("customer_id", |e| e.customer.is_some()),
+        event("session_id", |e| e.session.is_some()),
+        event("seq", |e| e.seq.is_some()),
+        event("client_ts", |e| e.client_ts.is_some()),
+        event("sent_at", |e| e.sent_at.is_some()),
+        event("consent_at", |e| e.consent.at.is_some()),
+        event("value_minor", |e| e.value_minor.is_some()),
+        event("transaction_id", |e| e.transaction_id.is_some()),
+        event("search_term", |e| e.search_term.is_some()),
+        event("creative_id", |e| e.creative_id.is_some()),
+        event("placement", |e| e.placement.is_some()),
+        event("recommendation_id", |e| e.recommendation_id.is_some()),
+        event("params", |e| e.params.is_some()),
+        line("item_id", |_| true),
+        line("item_name", |l| l.name.is_some()),
+        line("item_brand", |l| l.brand.is_some()),
+        line("categories.list.element", |l| !l.categories.is_empty()),
+        line("item_variant", |l| l.variant.is_some()),
+        line("price_micros", |l| l.price.is_some()),
+        line("quantity", |l| l.quantity.is_some()),
+        line("index", |l| l.index.is_some()),
+    ];
+    let unused = columns.into_iter().filter(|(_, used)| !used);
+    unused.map(|(path, _): (Vec<&str>, bool)| ColumnPath::new(path.into_iter().map(str::to_owned).collect())).collect()
 }
 
 /// Writes the columns in the order of the schema.
