@@ -36,9 +36,13 @@ pub mod codec;
 pub mod frame;
 pub mod manifest;
 mod parquet_read;
+mod parquet_schema;
+mod parquet_write;
 mod raw;
 pub mod reader;
 pub mod recover;
+pub mod seal;
+mod sealed;
 pub mod segment;
 
 #[cfg(test)]
@@ -54,6 +58,7 @@ use serde::{Deserialize, Serialize};
 pub use append::{Durable, EventLog};
 pub use reader::Reader;
 pub use recover::Recovery;
+pub use seal::{Sealed, seal_ready};
 
 use crate::event::Event;
 

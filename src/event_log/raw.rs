@@ -1,7 +1,7 @@
 //! Reading one segment file, also while it grows.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::frame::{self, Frame};
@@ -25,6 +25,7 @@ pub(super) struct RawSegment {
 }
 
 /// What a segment gives next.
+#[expect(clippy::large_enum_variant, reason = "taken apart at once, never kept")]
 pub(super) enum Next {
     Record(Committed),
     /// Nothing more for now; so many bytes of something unfinished follow.
@@ -67,31 +68,53 @@ impl RawSegment {
                     }
                 }
                 Frame::Incomplete(needed) => {
-                    if !self.fill(needed)? {
-                        return self.broken("the record is cut off");
+                    if !self.fill(needed)?
+                        && let Some(end) = self.unreadable()?
+                    {
+                        return Ok(end);
                     }
                 }
-                Frame::Broken(what) => return self.broken(what),
+                Frame::Broken(_) => {
+                    if let Some(end) = self.unreadable()? {
+                        return Ok(end);
+                    }
+                }
             }
         }
     }
 
-    /// Tells a commit that is still being written from damage; goes behind the latter.
-    fn broken(&mut self, what: &'static str) -> Result<Next, LogError> {
-        while self.fill(usize::MAX)? {}
-        let rest = &self.buffer[self.at..];
-        if rest.is_empty() {
-            return Ok(Next::End { unfinished: 0 });
+    /// Decides about a frame that cannot be read: nothing if it can be by now, the end if it is still being written, or an
+    /// error if it is damaged; then reading goes on behind the damage.
+    fn unreadable(&mut self) -> Result<Option<Next>, LogError> {
+        if self.fault()?.is_none() {
+            return Ok(None);
         }
-        let Some(next) = frame::find_mark(&rest[1..], self.position.plus(1)) else {
-            let unfinished = rest.len();
-            // What stands here may be written over when the writer cuts it off: read it again next time.
-            self.forget()?;
-            return Ok(Next::End { unfinished });
+        let next_mark = |raw: &Self| {
+            let rest = raw.buffer.get(1..)?;
+            frame::find_mark(rest, raw.position.plus(1)).map(|at| 1 + at)
         };
+        if next_mark(self).is_none() {
+            let unfinished = self.buffer.len();
+            // What stands here is still being written, or will be cut off: it is read again next time.
+            self.rewind()?;
+            return Ok(Some(Next::End { unfinished }));
+        }
+        // With the next commit begun, this one was written: only what is seen of it now counts.
+        let (Some(what), Some(next)) = (self.fault()?, next_mark(self)) else { return Ok(None) };
         let error = LogError::corrupt(&self.path, self.offset(), what);
-        self.skip(1 + next);
+        self.skip(next);
         Err(error)
+    }
+
+    /// Reads everything from here on anew and returns what is wrong with the frame here; an end is a fault, too.
+    fn fault(&mut self) -> Result<Option<&'static str>, LogError> {
+        self.rewind()?;
+        while self.fill(usize::MAX)? {}
+        Ok(match frame::parse(&self.buffer, self.position) {
+            Frame::Mark | Frame::Record(_) => None,
+            Frame::Incomplete(_) => Some("the record is cut off"),
+            Frame::Broken(what) => Some(what),
+        })
     }
 
     /// Returns the error of a segment that ends where it should not.
@@ -119,8 +142,7 @@ impl RawSegment {
     }
 
     /// Drops what was read ahead.
-    fn forget(&mut self) -> Result<(), LogError> {
-        use std::io::{Seek, SeekFrom};
+    fn rewind(&mut self) -> Result<(), LogError> {
         self.buffer.clear();
         self.at = 0;
         let offset = self.offset();

@@ -1,10 +1,10 @@
 //! Reading the log in order, wherever its parts live by now.
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use super::manifest::Manifest;
 use super::raw::{Next, RawSegment};
+use super::sealed::SealedSegment;
 use super::segment::{self, Place};
 use super::{Committed, LogError, Position};
 use crate::event::Timestamp;
@@ -32,15 +32,14 @@ pub struct Reader {
 #[derive(Debug)]
 enum Part {
     Raw(RawSegment),
-    Sealed { end: Position, events: VecDeque<Committed> },
+    Sealed(SealedSegment),
 }
 
 impl Reader {
     /// Opens the log at the first record that is not before `from`. Parts that lie before it are not opened.
     pub fn open(dir: &Path, archive: &Path, from: Position) -> Result<Self, LogError> {
-        let mut reader = Self { dir: dir.to_path_buf(), archive: archive.to_path_buf(), from, ended: None, current: None };
-        reader.current = reader.part()?;
-        Ok(reader)
+        segment::list(dir)?;
+        Ok(Self { dir: dir.to_path_buf(), archive: archive.to_path_buf(), from, ended: None, current: None })
     }
 
     /// Opens the log so that everything received since then is given, and as little as possible of what was before.
@@ -74,12 +73,12 @@ impl Reader {
                     None => return Ok(None),
                     Some(part) => self.current = Some(part),
                 },
-                Some(Part::Sealed { end, events }) => {
-                    if let Some(committed) = events.pop_front() {
+                Some(Part::Sealed(sealed)) => {
+                    if let Some(committed) = sealed.next()? {
                         self.from = committed.position.after();
                         return Ok(Some(committed));
                     }
-                    let end = *end;
+                    let end = sealed.end;
                     self.leave(end);
                 }
                 Some(Part::Raw(raw)) => {
@@ -144,18 +143,33 @@ impl Reader {
                 self.from = self.from.max(start);
                 return Err(LogError::Missing { from: ended, to: start });
             }
-            match place {
-                Place::Raw => return RawSegment::open(&self.dir, start).map(|raw| Some(Part::Raw(raw))),
-                Place::Sealed => {
-                    let manifest = Manifest::read(&self.dir, start)?;
-                    if manifest.end > self.from {
-                        let events = super::parquet_read::read_sealed(&manifest, &self.archive, self.from)?;
-                        return Ok(Some(Part::Sealed { end: manifest.end, events }));
+            match self.open_part(start, *place) {
+                Ok(None) => {}
+                Err(error @ LogError::Corrupt { .. }) => {
+                    // Said once; then the rest is given.
+                    if let Some(end) = end_by_next {
+                        self.leave(end);
                     }
+                    return Err(error);
                 }
+                found => return found,
             }
         }
         Ok(None)
+    }
+
+    /// Opens a part, unless it ends before `from`.
+    fn open_part(&self, start: Position, place: Place) -> Result<Option<Part>, LogError> {
+        match place {
+            Place::Raw => RawSegment::open(&self.dir, start).map(|raw| Some(Part::Raw(raw))),
+            Place::Sealed => {
+                let manifest = Manifest::read(&self.dir, start)?;
+                if manifest.end <= self.from {
+                    return Ok(None);
+                }
+                SealedSegment::open(&manifest, &self.archive, self.from).map(|sealed| Some(Part::Sealed(sealed)))
+            }
+        }
     }
 }
 

@@ -1,0 +1,54 @@
+//! Reading one sealed segment in log order.
+
+use std::path::Path;
+
+use super::manifest::Manifest;
+use super::{Committed, LogError, Position, codec, parquet_read};
+use crate::event::SiteId;
+
+/// The events of a sealed segment, put back into log order.
+///
+/// Its files are sorted by day, not by position, so they are read at once and kept encoded: as much memory as the segment
+/// had bytes, not the many times more that decoded events take.
+#[derive(Debug)]
+pub(super) struct SealedSegment {
+    pub(super) end: Position,
+    encoded: Vec<u8>,
+    /// Position, and where in `encoded` the event begins and ends.
+    events: std::vec::IntoIter<(Position, usize, usize)>,
+    path: std::path::PathBuf,
+}
+
+impl SealedSegment {
+    /// Reads all that is not before `from`.
+    pub(super) fn open(manifest: &Manifest, archive: &Path, from: Position) -> Result<Self, LogError> {
+        let mut encoded = Vec::new();
+        let mut events = Vec::new();
+        for file in &manifest.files {
+            let path = archive.join(&file.path);
+            let site = SiteId::parse(&file.site).map_err(|e| LogError::corrupt(&path, 0, e.to_string()))?;
+            let mut rows = 0;
+            parquet_read::read_file(&path, &site, &mut |committed| {
+                rows += 1;
+                if committed.position >= from {
+                    let begin = encoded.len();
+                    codec::encode(&committed.event, &mut encoded)?;
+                    events.push((committed.position, begin, encoded.len()));
+                }
+                Ok(())
+            })?;
+            if rows != file.rows {
+                return Err(LogError::corrupt(&path, 0, format!("it has {rows} rows, the manifest says {}", file.rows)));
+            }
+        }
+        events.sort_unstable();
+        Ok(Self { end: manifest.end, encoded, events: events.into_iter(), path: archive.to_path_buf() })
+    }
+
+    pub(super) fn next(&mut self) -> Result<Option<Committed>, LogError> {
+        let Some((position, begin, end)) = self.events.next() else { return Ok(None) };
+        let decoded = codec::decode(&self.encoded[begin..end]);
+        let event = decoded.map_err(|e| LogError::corrupt(&self.path, 0, e.to_string()))?;
+        Ok(Some(Committed { position, event }))
+    }
+}
