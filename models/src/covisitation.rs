@@ -24,7 +24,7 @@ pub struct Options {
     pub backward: f64,
     /// Entries kept in a row.
     pub top: usize,
-    /// Power of its sum a row is divided by; 0 leaves it, 1 makes it a distribution.
+    /// Power of the sum of the entries kept that a row is divided by; 0 leaves it, 1 makes it a distribution.
     pub normalization: f64,
 }
 
@@ -151,11 +151,13 @@ impl Row {
     /// Adds the pairs of one occurrence.
     fn add(&mut self, session: &[u32], position: usize, by_distance: &[f32], backward: f32) {
         let (before, from) = session.split_at(position);
+        let own = from[0];
         for (&item, &weight) in from[1..].iter().zip(by_distance) {
             self.put(item, weight);
         }
         for (&item, &weight) in before.iter().rev().zip(by_distance) {
-            self.put(item, weight * backward);
+            // An item and itself have no direction.
+            self.put(item, if item == own { weight } else { weight * backward });
         }
     }
 
@@ -170,7 +172,7 @@ impl Row {
         }
     }
 
-    /// Appends the best of the row, divided by a power of the row's whole sum, and leaves it empty; returns how many.
+    /// Appends the best of the row, divided by a power of their sum, and leaves it empty; returns how many.
     fn cut(&mut self, normalization: f64, keys: &mut Vec<u64>) -> u32 {
         for &item in &self.touched {
             if self.sums[item as usize] > 0.0 {

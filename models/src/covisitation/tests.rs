@@ -49,7 +49,7 @@ fn rows_are_the_weights_of_all_pairs() {
         for (i, &a) in session.iter().enumerate() {
             for (j, &b) in session.iter().enumerate().filter(|&(j, _)| j != i && j.abs_diff(i) <= 5) {
                 if a < 60 && b < 60 {
-                    let side = if j > i { 1.0 } else { 0.8 };
+                    let side = if j > i || a == b { 1.0 } else { 0.8 };
                     *pairs.entry((a, b)).or_default() += side * (j.abs_diff(i) as f64).powf(-0.7);
                 }
             }
