@@ -10,3 +10,4 @@ pub mod covisitation;
 pub mod evaluate;
 pub mod interactions;
 pub mod popularity;
+mod top;
