@@ -1,27 +1,28 @@
 // Puts the parts together. What the browser supplies comes in as one value, so that tests can supply it instead.
 
-import { type Consent, type ConsentInput, consentState, isWithdrawal, mergeConsent } from './consent.js';
+import { type Consent, type ConsentInput, isWithdrawal, mergeConsent, permits, withoutUndefined } from './consent.js';
 import { type DropReason, type Entry, type EventInput, entryOf, MAX_EVENT_BYTES, type Params, uuid } from './events.js';
 import { createIdentity, readJson, type Store, writeJson } from './identity.js';
-import { type Options, settingsOf } from './options.js';
-import { createQueue } from './queue.js';
+import type { Options } from './options.js';
+import { type Answer, createQueue } from './queue.js';
 import {
 	type Context,
-	createAsker,
 	type Decision,
+	decisionOf,
+	fallback,
 	observe,
 	type PlacementAnswer,
 	type PlacementRequest,
 	type RecommendedItem,
 } from './recommend.js';
-import { type Fetch, POST_TIMEOUT_MS, postOf, readReply, request, roomFor, writeBody } from './transport.js';
+import { type Fetch, POST_TIMEOUT_MS, type Reply, readReply, request, writeBody } from './transport.js';
 
 /** What the browser supplies. */
 export interface Surroundings {
 	fetch: Fetch;
 	beacon(url: string, body: string): boolean;
-	/** `localStorage`, where the page may use it. */
-	store: Store | undefined;
+	/** Returns `localStorage`; throws where the page may not use it. */
+	store(): Store;
 	/** Milliseconds that never go back. */
 	now(): number;
 	/** Milliseconds since 1970, as this machine believes. */
@@ -49,8 +50,11 @@ export interface RecommendQuery {
 	[word: string]: string | number | boolean | undefined;
 }
 
+/** How many different questions keep their last good answer. */
+const KEEP = 20;
+
 /** Builds the element that shows one item. */
-export type Template<T = RecommendedItem> = (item: T, index: number) => Element | null | undefined;
+export type Template<T = RecommendedItem> = (item: T, index: number) => Element;
 
 export interface RenderOptions extends Omit<PlacementRequest, 'id'> {
 	context?: Context;
@@ -63,20 +67,29 @@ type StoredEntry = [json: string, wallAt: number, session?: string | undefined];
 export type Client = ReturnType<typeof createClient>;
 
 export function createClient(options: Options, around: Surroundings) {
-	const settings = settingsOf(options);
-	const { key, endpoint } = settings;
-	const { store, now, wallNow } = around;
+	const {
+		key,
+		endpoint = '',
+		visitorId,
+		customerToken,
+		flushInterval = 2_000,
+		flushAt = 20,
+		maxQueue = 1_000,
+		deadline: patience = 800,
+		debug,
+		onDropped,
+	} = options;
+	const { fetch, store, now, wallNow } = around;
+	const base = `${endpoint.replace(/\/$/, '')}/v1/`;
 	const log = (...what: unknown[]) => {
-		if (settings.debug) console.debug('[rapport]', ...what);
+		if (debug) console.debug('[rapport]', ...what);
 	};
 
 	let consent: Consent | undefined;
-	const state = () => consentState(consent);
-	const granted = () => state() === 'granted';
-	const prefix = `rapport:${key}:`;
-	const queueKey = `${prefix}queue`;
-	const identity = createIdentity(store, `${prefix}session`, wallNow, () => uuid(wallNow()));
-	const asker = createAsker(log);
+	const granted = () => permits(consent);
+	const queueKey = `rapport:${key}:queue`;
+	const identity = createIdentity(store, `rapport:${key}:session`, wallNow, () => uuid(wallNow()));
+	const lastGood = new Map<string, Decision>();
 	const seen = new Set<string>();
 	const stops = new WeakMap<Element, () => void>();
 
@@ -84,59 +97,46 @@ export function createClient(options: Options, around: Surroundings) {
 	const dropped = (reason: DropReason, event: object, code?: string) => {
 		log('dropped', reason, code, event);
 		try {
-			settings.onDropped?.(reason, event as Record<string, unknown>, code);
+			onDropped?.(reason, event as Record<string, unknown>, code);
 		} catch (error) {
 			log(error);
 		}
 	};
 
-	const headOf = (session: string, seq?: number) => ({
-		v: 1,
-		key,
-		visitor_id: settings.visitorId,
-		session_id: session,
-		seq,
-		sent_at: new Date(wallNow()).toISOString(),
-		consent,
-	});
 	const bodyOf = (batch: Entry[]) => {
-		const session = batch[0]?.session ?? identity.session();
-		return writeBody(headOf(session, identity.nextSeq(session)), batch, now());
+		// What happened before consent belongs to the session that consent began to keep.
+		const session_id = batch[0]?.session ?? identity.session();
+		const seq = identity.nextSeq(session_id);
+		const sent_at = new Date(wallNow()).toISOString();
+		return writeBody({ v: 1, key, visitor_id: visitorId, session_id, seq, sent_at, consent }, batch, now());
 	};
-	const url = `${endpoint}/v1/events`;
 
 	const queue = createQueue({
 		async send(batch, keepalive) {
-			log('send', batch.length);
-			const reply = await request(around.fetch, url, postOf(bodyOf(batch), true, keepalive), POST_TIMEOUT_MS);
+			const reply = await request(fetch, `${base}events`, POST_TIMEOUT_MS, true, bodyOf(batch), keepalive);
 			return readReply(reply, wallNow());
 		},
-		beacon: (batch) => around.beacon(url, bodyOf(batch)),
-		dropped: (reason, entry, code) => dropped(reason, JSON.parse(entry.json), code),
+		beacon: (batch) => around.beacon(`${base}events`, bodyOf(batch)),
+		dropped: (reason, entry, code) => dropped(reason, JSON.parse(entry.text), code),
 		now,
 		random: around.random,
 		later: around.later,
-		room: () => roomFor(headOf('x'.repeat(36), 1e9)),
-		limit: settings.maxQueue,
-		interval: settings.flushInterval,
-		flushAt: settings.flushAt,
+		limit: maxQueue,
+		interval: flushInterval,
+		flushAt: flushAt,
 	});
+
+	const readStored = () => readJson<Record<string, StoredEntry>>(store, queueKey) ?? {};
 
 	/** Takes back what an earlier page, or this one before it was hidden, could not send. */
 	const restore = () => {
-		const stored = granted() && readJson<StoredEntry[]>(store, queueKey);
-		if (!stored) return;
+		if (!granted()) return;
+		const stored = readStored();
 		writeJson(store, queueKey, undefined);
-		const mine = new Set(queue.unfinished().map((entry) => entry.id));
-		const entries: Entry[] = [];
-		for (const [json, wallAt, session] of Array.isArray(stored) ? stored : []) {
-			try {
-				const { id } = JSON.parse(json);
-				if (!mine.has(id)) entries.push(entryOf(id, json, now() - (wallNow() - wallAt), session));
-			} catch {
-				// Not ours, or damaged.
-			}
-		}
+		for (const { id } of queue.unfinished()) delete stored[id];
+		const entries = Object.entries(stored).map(([id, [json, wallAt, session]]) =>
+			entryOf(id, json, now() - (wallNow() - wallAt), session),
+		);
 		queue.add(entries, true);
 	};
 
@@ -144,24 +144,21 @@ export function createClient(options: Options, around: Surroundings) {
 		queue.leave();
 		const entries = queue.unfinished();
 		if (!granted() || !entries.length) return;
-		const known = new Set(entries.map((entry) => entry.json));
-		const others = readJson<StoredEntry[]>(store, queueKey) ?? [];
-		const mine = entries.map((entry): StoredEntry => [entry.json, wallNow() - (now() - entry.at), entry.session]);
-		writeJson(store, queueKey, [...others.filter(([json]) => !known.has(json)), ...mine].slice(-settings.maxQueue));
+		const stored = readStored();
+		for (const { id, text, at, session } of entries) stored[id] = [text, wallNow() - (now() - at), session];
+		writeJson(store, queueKey, stored);
 	};
 
 	const track = (type: string, params: Params = {}) => {
 		// Its own fields win over parameters of the same name; the age is written when it is sent.
 		const event = { ...params, id: uuid(wallNow()), type, age_ms: undefined, ts: undefined };
-		if (state() === 'denied') return dropped('consent', event);
-		let json = '';
+		if (granted() === false) return dropped('consent', event);
+		let entry: Entry;
 		try {
-			if (type) json = JSON.stringify(event);
-		} catch (error) {
-			log(error);
+			entry = entryOf(event.id, JSON.stringify(event), now(), granted() ? identity.session(true) : undefined);
+		} catch {
+			return dropped('invalid', event);
 		}
-		if (!json) return dropped('invalid', event);
-		const entry = entryOf(event.id, json, now(), granted() ? identity.session(true) : undefined);
 		if (entry.bytes > MAX_EVENT_BYTES) return dropped('too_large', event);
 		log('track', event);
 		queue.add([entry]);
@@ -169,52 +166,71 @@ export function createClient(options: Options, around: Surroundings) {
 
 	const setConsent = (input: ConsentInput) => {
 		const before = consent;
-		const was = state();
 		consent = mergeConsent(before, input, wallNow());
 		log('consent', consent);
 		if (granted()) {
 			identity.remember(true);
-			for (const entry of queue.unfinished()) entry.session ??= identity.session(true);
-			if (was !== 'granted') restore();
 			queue.open();
-		} else if (state() === 'denied') {
+			if (!permits(before)) restore();
+		} else if (granted() === false) {
 			identity.remember(false);
 			writeJson(store, queueKey, undefined);
-			asker.forget();
+			lastGood.clear();
 			queue.close();
 		}
 		if (isWithdrawal(before, consent)) queue.announce();
 	};
 
+	/** Returns the decision in a reply, or what there is instead; remembers a good one under its question. */
+	const decisionIn = async (
+		ids: string[],
+		question: string,
+		reply: Promise<Reply>,
+		read = (body: unknown) => body,
+	): Promise<Decision> => {
+		try {
+			const { status, body } = await reply;
+			if (status !== 200 || !body) throw status;
+			const decision = decisionOf(read(body), ids);
+			if (lastGood.size > KEEP) lastGood.clear();
+			lastGood.set(question, decision);
+			return decision;
+		} catch (error) {
+			log('fallback', error);
+			return fallback(ids, lastGood.get(question));
+		}
+	};
+
 	const decide = async ({ events, deadline, ...words }: DecideRequest): Promise<Decision> => {
 		for (const { type, ...params } of events ?? []) track(type, params);
 		// Without consent the page's own context is all that is said.
-		const who = granted() ? { visitor_id: settings.visitorId, session_id: identity.session(true) } : {};
-		const head = { key, ...who, consent, customer_token: settings.customerToken, ...words };
-		const batch = queue.takeAlong(roomFor(head));
-		const post = postOf(writeBody(head, batch, now()), granted());
-		const reply = request(around.fetch, `${endpoint}/v1/decide`, post, deadline ?? settings.deadline);
-		reply.then(
-			({ status, body }) => {
-				if (status === 200) queue.settle(batch, (body as Decision | undefined)?.events ?? {});
-				queue.giveBack(batch);
-			},
-			() => queue.giveBack(batch),
-		);
+		const head = {
+			key,
+			...(granted() && { visitor_id: visitorId, session_id: identity.session(true) }),
+			consent,
+			customer_token: customerToken,
+			...words,
+		};
+		const batch = queue.takeAlong();
+		const reply = request(fetch, `${base}decide`, deadline ?? patience, granted(), writeBody(head, batch, now()));
+		reply
+			.then(({ body }) => (body as Decision).events as Answer | undefined)
+			// What the answer says nothing of goes its own way.
+			.catch(() => {})
+			.then((answer) => queue.settle(batch, answer || {}));
 		const ids = words.placements.map(({ id }) => id);
-		return asker.ask(ids, JSON.stringify([words.placements, words.context]), reply);
+		return decisionIn(ids, JSON.stringify([words.placements, words.context]), reply);
 	};
 
 	const recommend = async (
 		placement: string,
 		{ deadline, ...query }: RecommendQuery = {},
 	): Promise<PlacementAnswer> => {
-		const said = { key, visitor_id: granted() ? settings.visitorId : undefined, ...query };
-		const words = Object.entries(said).filter(([, value]) => value !== undefined) as [string, string][];
-		const path = `/v1/recommendations/${encodeURIComponent(placement)}?${new URLSearchParams(words)}`;
-		const credentials = granted() ? 'include' : 'omit';
-		const reply = request(around.fetch, endpoint + path, { credentials }, deadline ?? settings.deadline);
-		const decision = await asker.ask([placement], path, reply, (body) => ({ placements: { [placement]: body } }));
+		const said = { key, visitor_id: granted() ? visitorId : undefined, ...query };
+		const words = new URLSearchParams(withoutUndefined(said) as unknown as Record<string, string>);
+		const path = `${base}recommendations/${encodeURIComponent(placement)}?${words}`;
+		const reply = request(fetch, path, deadline ?? patience, granted());
+		const decision = await decisionIn([placement], path, reply, (body) => ({ placements: { [placement]: body } }));
 		return decision.placements[placement] as PlacementAnswer;
 	};
 
@@ -231,41 +247,25 @@ export function createClient(options: Options, around: Surroundings) {
 		template: Template,
 		{ context, deadline, ...words }: RenderOptions = {},
 	): Promise<PlacementAnswer> => {
-		const answer =
-			typeof placement !== 'string'
-				? placement
-				: ((
-						await decide({
-							placements: [{ ...words, id: placement }],
-							...(context && { context }),
-							...(deadline && { deadline }),
-						})
-					).placements[placement] as PlacementAnswer);
-		const shown: RecommendedItem[] = [];
-		const nodes: Element[] = [];
+		let answer = placement as PlacementAnswer;
+		if (typeof placement === 'string') {
+			const request = { placements: [{ ...words, id: placement }], context, deadline } as DecideRequest;
+			answer = (await decide(request)).placements[placement] as PlacementAnswer;
+		}
 		// A banner placement has one thing to show.
 		const things = answer.creative ? [answer.creative as unknown as RecommendedItem] : answer.items;
-		things.forEach((item, index) => {
-			try {
-				const node = template(item, index);
-				if (!node) return;
-				nodes.push(node);
-				shown.push(item);
-			} catch (error) {
-				log('template', error);
-			}
-		});
 		// With nothing to show, what the shop put there stays.
-		if (nodes.length) {
+		if (things[0]) {
+			const nodes = things.map(template);
 			// What comes may be lower than what was there; the page below must not jump.
 			element.style.minHeight = `${element.offsetHeight}px`;
 			element.replaceChildren(...nodes);
-			watch(answer.creative ? answer : { ...answer, items: shown }, element);
+			watch(answer, element);
 		}
 		return answer;
 	};
 
-	if (settings.consent) setConsent(settings.consent);
+	if (options.consent) setConsent(options.consent);
 	return {
 		track,
 		setConsent,
@@ -276,7 +276,6 @@ export function createClient(options: Options, around: Surroundings) {
 		flush: queue.flush,
 		leave,
 		restore,
-		wake: queue.wake,
 		log,
 	};
 }

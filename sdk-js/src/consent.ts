@@ -25,52 +25,44 @@ export interface ConsentInput {
 	personalization_storage?: Word;
 	ad_user_data?: Word;
 	ad_personalization?: Word;
-	/** When it was said. Left out: now, or the earlier moment if nothing changes. */
+	/** When it was said; now, if left out. */
 	at?: string | number | Date;
 	/** Consent Mode has further signals, which mean nothing here. */
 	[other: string]: unknown;
 }
 
-/** `unknown`: wait in memory. `granted`: send and remember. `denied`: forget. */
-export type ConsentState = 'unknown' | 'granted' | 'denied';
+const WORDS: Record<string, boolean> = { true: true, granted: true, false: false, denied: false };
+const flag = (value: unknown): boolean | undefined => WORDS[String(value)];
 
-const PURPOSES: Purpose[] = ['analytics', 'personalization', 'marketing', 'sale_share'];
-
-const flag = (value: unknown): boolean | undefined =>
-	value === true || value === 'granted' ? true : value === false || value === 'denied' ? false : undefined;
+/** Returns a copy without what is `undefined`. */
+export const withoutUndefined = <T>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } =>
+	JSON.parse(JSON.stringify(value));
 
 /** Returns the consent after the shopper said `input`; purposes it leaves out stay as they were. */
 export function mergeConsent(before: Consent | undefined, input: ConsentInput, now: number): Consent {
 	const user = flag(input.ad_user_data);
 	const personal = flag(input.ad_personalization);
 	// Both advertising signals must be granted before either purpose is; the server reads them the same way.
-	const ads = user === undefined ? personal : user && personal !== false;
-	const said = [
-		flag(input.analytics) ?? flag(input.analytics_storage),
-		flag(input.personalization) ?? flag(input.personalization_storage),
-		flag(input.marketing) ?? ads,
-		flag(input.sale_share) ?? ads,
-	];
-	const after: Consent = {};
-	let changed = !before;
-	PURPOSES.forEach((purpose, i) => {
-		const value = said[i] ?? before?.[purpose];
-		if (value !== undefined) after[purpose] = value;
-		if (value !== before?.[purpose]) changed = true;
-	});
-	const at = new Date((input.at as string) ?? ((!changed && before?.at) || now));
-	after.at = new Date(Number.isNaN(+at) ? now : +at).toISOString();
-	return after;
+	const ads = (user ?? personal) && (personal ?? user);
+	const said = {
+		analytics: flag(input.analytics) ?? flag(input.analytics_storage),
+		personalization: flag(input.personalization) ?? flag(input.personalization_storage),
+		marketing: flag(input.marketing) ?? ads,
+		sale_share: flag(input.sale_share) ?? ads,
+		// A date that is none must not cost the statement.
+		at: new Date(+new Date(input.at ?? now) || now).toISOString(),
+	};
+	return { ...before, ...withoutUndefined(said) };
 }
 
-/** Returns what a consent permits. Analytics or personalization is enough to send; the server does the rest. */
-export function consentState(consent: Consent | undefined): ConsentState {
-	const { analytics, personalization } = consent ?? {};
-	if (analytics || personalization) return 'granted';
-	return analytics === undefined && personalization === undefined ? 'unknown' : 'denied';
-}
+/**
+ * Returns what a consent permits: `true`, to send and remember; `false`, nothing; `undefined`, to wait in memory.
+ *
+ * Analytics or personalization is enough to send; what each allows is the server's to keep apart.
+ */
+export const permits = ({ analytics, personalization }: Consent = {}): boolean | undefined =>
+	analytics || personalization || (analytics ?? personalization);
 
 /** Tells whether something was taken back, which the server must learn at once. */
-export function isWithdrawal(before: Consent | undefined, after: Consent): boolean {
-	return PURPOSES.some((purpose) => before?.[purpose] && !after[purpose]);
-}
+export const isWithdrawal = (before: Consent = {}, after: Consent): boolean =>
+	(Object.keys(before) as Purpose[]).some((purpose) => before[purpose] && !after[purpose]);

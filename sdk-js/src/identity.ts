@@ -11,9 +11,6 @@ export interface Store {
 /** A visit ends after this much silence. */
 export const SESSION_MS = 30 * 60_000;
 
-/** Other pages need not know every click, only that the visit goes on. */
-const WRITE_EVERY_MS = 5_000;
-
 interface Session {
 	id: string;
 	seq: number;
@@ -30,51 +27,36 @@ export interface Identity {
 }
 
 /** Reads a stored value; whatever is wrong with it, there is none. */
-export function readJson<T>(store: Store | undefined, key: string): T | undefined {
+export function readJson<T>(store: () => Store, key: string): T | null {
 	try {
-		return JSON.parse(store?.getItem(key) ?? 'null') ?? undefined;
+		return JSON.parse(store().getItem(key) ?? 'null');
 	} catch {
-		return undefined;
+		return null;
 	}
 }
 
 /** Stores a value, or removes it where there is none. A full or forbidden store is none. */
-export function writeJson(store: Store | undefined, key: string, value: unknown): void {
+export function writeJson(store: () => Store, key: string, value: unknown): void {
 	try {
-		if (value === undefined) store?.removeItem(key);
-		else store?.setItem(key, JSON.stringify(value));
+		if (value === undefined) store().removeItem(key);
+		else store().setItem(key, JSON.stringify(value));
 	} catch {
 		// Nothing to do: memory has it.
 	}
 }
 
-export function createIdentity(
-	store: Store | undefined,
-	key: string,
-	now: () => number,
-	newId: () => string,
-): Identity {
+export function createIdentity(store: () => Store, key: string, now: () => number, newId: () => string): Identity {
 	let session: Session | undefined;
-	let written = 0;
 	let stored = false;
 
-	const write = () => {
-		written = now();
-		if (stored) writeJson(store, key, session);
-	};
-
+	/** Returns the session that goes on, or a new one. Other pages of the site may be in it too. */
 	const current = (): Session => {
 		const kept = (stored && readJson<Session>(store, key)) || session;
-		const time = now();
-		// Of two pages in one session, each knows its own latest moment, which need not be written yet.
-		const last = kept && (session?.id === kept.id ? Math.max(kept.last, session.last) : kept.last);
-		if (kept?.id && last && time - last < SESSION_MS) {
-			session = { ...kept, last };
-		} else {
-			session = { id: newId(), seq: 0, last: time };
-			write();
-		}
+		session = kept && now() - kept.last < SESSION_MS ? kept : { id: newId(), seq: 0, last: now() };
 		return session;
+	};
+	const write = () => {
+		if (stored) writeJson(store, key, session);
 	};
 
 	return {
@@ -82,7 +64,7 @@ export function createIdentity(
 			const it = current();
 			if (active) {
 				it.last = now();
-				if (it.last - written >= WRITE_EVERY_MS) write();
+				write();
 			}
 			return it.id;
 		},
@@ -94,7 +76,6 @@ export function createIdentity(
 			return it.seq;
 		},
 		remember(allowed) {
-			if (allowed && stored) return;
 			stored = allowed;
 			if (allowed) {
 				current();

@@ -23,7 +23,6 @@ import {
 } from './client.js';
 import type { ConsentInput } from './consent.js';
 import type { Params, TrackArgs } from './events.js';
-import type { Store } from './identity.js';
 import type { Options } from './options.js';
 import { onLeaveAndReturn, watchPages } from './page.js';
 import { type Decision, fallback, type PlacementAnswer } from './recommend.js';
@@ -36,58 +35,55 @@ export type { Context, Creative, Decision, PlacementAnswer, PlacementRequest, Re
 
 let client: Client | undefined;
 
-/** Calls made before `init`, which may come from any script of the page. */
-let early: ((client: Client) => void)[] = [];
-const MAX_EARLY = 100;
-
-function localStore(): Store | undefined {
-	try {
-		return localStorage;
-	} catch {
-		return undefined;
-	}
-}
-
 /** Runs what must not throw. */
-function safely<T>(run: () => T, otherwise: T): T {
+function safely<T>(run: () => T): T | undefined {
 	try {
 		return run();
 	} catch (error) {
 		client?.log(error);
-		return otherwise;
+		return undefined;
 	}
 }
 
-/** Runs with the client, or once there is one. */
-function whenReady(run: (client: Client) => void): void {
-	if (client) safely(() => run(client as Client), undefined);
-	else if (typeof document !== 'undefined' && early.length < MAX_EARLY) early.push(run);
+/** Returns what the client answers, or `otherwise`. */
+async function settled<T>(run: (client: Client) => Promise<T>, otherwise: () => T): Promise<T> {
+	try {
+		if (client) return await run(client);
+	} catch (error) {
+		client?.log(error);
+	}
+	return otherwise();
 }
 
-/** Starts. A second call changes nothing; on a server, where there is no page, neither does the first. */
+const emptyAnswer = (placement: string): PlacementAnswer =>
+	fallback([placement]).placements[placement] as PlacementAnswer;
+
+/**
+ * Starts; what is called earlier has no effect.
+ *
+ * A second call changes nothing; on a server, where there is no page, neither does the first.
+ */
 export function init(options: Options): void {
 	safely(() => {
 		if (client || typeof document === 'undefined') return;
-		if (!options?.key) return console.warn('[rapport] init needs a publishable key');
+		if (!options?.key) return console.warn('[rapport] no key');
 		client = createClient(options, {
 			fetch: (url, request) => fetch(url, request),
 			beacon: (url, body) => navigator.sendBeacon(url, body),
-			store: localStore(),
+			store: () => localStorage,
 			now: () => performance.now(),
 			wallNow: Date.now,
 			random: Math.random,
-			later: setTimeout,
+			// Called as a method of anything but the window, it would refuse.
+			later: (run, ms) => setTimeout(run, ms),
 		});
-		const { leave, restore, wake } = client;
+		const { leave, restore } = client;
 		onLeaveAndReturn(
-			() => safely(leave, undefined),
-			() => safely(restore, undefined),
+			() => safely(leave),
+			() => safely(restore),
 		);
-		addEventListener('online', wake);
 		if (options.autoPageView) watchPages((page) => track('page_view', { ...page }));
-		for (const run of early) whenReady(run);
-		early = [];
-	}, undefined);
+	});
 }
 
 /**
@@ -97,9 +93,8 @@ export function init(options: Options): void {
  * track('add_to_cart', { currency: 'GBP', value: 5.1, items: [{ item_id: '85123A', price: 2.55, quantity: 2 }] });
  * ```
  */
-export function track<T extends string>(type: T, ...[params]: TrackArgs<T>): void {
-	whenReady((c) => c.track(type, params as Params));
-}
+export const track = <T extends string>(type: T, ...[params]: TrackArgs<T>): void =>
+	safely(() => client?.track(type, params as Params));
 
 /**
  * Says what the shopper agreed to, in our words or in those of Google Consent Mode v2; what is left out stays as it was.
@@ -109,14 +104,14 @@ export function track<T extends string>(type: T, ...[params]: TrackArgs<T>): voi
  * setConsent({ analytics_storage: 'granted', ad_user_data: 'denied' });
  * ```
  */
-export function setConsent(consent: ConsentInput): void {
-	whenReady((c) => c.setConsent(consent));
-}
+export const setConsent = (consent: ConsentInput): void => safely(() => client?.setConsent(consent));
 
 /** Sends what waits; resolves when that is settled. Seldom needed. */
-export async function flush(): Promise<void> {
-	await safely(() => client?.flush(), undefined);
-}
+export const flush = (): Promise<void> =>
+	settled(
+		(c) => c.flush(),
+		() => {},
+	);
 
 /**
  * Fills several placements in one round trip; waiting events go along and count first.
@@ -125,14 +120,11 @@ export async function flush(): Promise<void> {
  * const { placements } = await decide({ placements: [{ id: 'also-bought', count: 8 }], context: { item_id: '22386' } });
  * ```
  */
-export async function decide(request: DecideRequest): Promise<Decision> {
-	try {
-		if (client) return await client.decide(request);
-	} catch (error) {
-		client?.log(error);
-	}
-	return fallback(safely(() => request.placements.map(({ id }) => id), []));
-}
+export const decide = (request: DecideRequest): Promise<Decision> =>
+	settled(
+		(c) => c.decide(request),
+		() => fallback((request?.placements ?? []).map(({ id }) => id)),
+	);
 
 /**
  * Fills one placement, in the simple form.
@@ -141,33 +133,27 @@ export async function decide(request: DecideRequest): Promise<Decision> {
  * const { items } = await recommend('also-bought', { item_id: '22386', count: 4 });
  * ```
  */
-export async function recommend(placement: string, query?: RecommendQuery): Promise<PlacementAnswer> {
-	try {
-		if (client) return await client.recommend(placement, query);
-	} catch (error) {
-		client?.log(error);
-	}
-	return fallback([placement]).placements[placement] as PlacementAnswer;
-}
+export const recommend = (placement: string, query?: RecommendQuery): Promise<PlacementAnswer> =>
+	settled(
+		(c) => c.recommend(placement, query),
+		() => emptyAnswer(placement),
+	);
 
 /**
  * Asks for a placement, or takes one from `decide`, puts it into the page, and reports what is seen and clicked.
  *
  * What the element holds stays until there is something better.
  */
-export async function render(
+export const render = (
 	placement: string | PlacementAnswer,
 	element: HTMLElement,
 	template: Template,
 	options?: RenderOptions,
-): Promise<PlacementAnswer> {
-	try {
-		if (client) return await client.render(placement, element, template, options);
-	} catch (error) {
-		client?.log(error);
-	}
-	return typeof placement === 'string' ? (fallback([placement]).placements[placement] as PlacementAnswer) : placement;
-}
+): Promise<PlacementAnswer> =>
+	settled(
+		(c) => c.render(placement, element, template, options),
+		() => (typeof placement === 'string' ? emptyAnswer(placement) : placement),
+	);
 
 /**
  * Reports what is seen and clicked of an answer the page shows by itself; the element's children are its items, in order.
@@ -175,5 +161,5 @@ export async function render(
  * Returns what stops it.
  */
 export function observe(answer: PlacementAnswer, element: Element): () => void {
-	return safely(() => client?.observe(answer, element), undefined) ?? (() => {});
+	return safely(() => client?.observe(answer, element)) ?? (() => {});
 }

@@ -14,13 +14,13 @@ export interface Options {
 	visitorId?: string;
 	/** Proves who the customer is, signed by the shop's server; goes with every `decide`. */
 	customerToken?: string;
-	/** Milliseconds an event waits for company. */
+	/** Milliseconds an event waits for company; 2,000 unless told otherwise. */
 	flushInterval?: number;
-	/** Events that are sent without waiting longer. */
+	/** Events that are sent without waiting longer; 20 unless told otherwise. */
 	flushAt?: number;
-	/** Events that may wait; beyond that the oldest are dropped. */
+	/** Events that may wait; beyond that the oldest are dropped; 1,000 unless told otherwise. */
 	maxQueue?: number;
-	/** Milliseconds a decision may take before the fallback. */
+	/** Milliseconds a decision may take before the fallback; 800 unless told otherwise. */
 	deadline?: number;
 	/** Sends `page_view` for every page, also in single-page sites. */
 	autoPageView?: boolean;
@@ -30,25 +30,12 @@ export interface Options {
 	onDropped?: (reason: DropReason, event: Record<string, unknown>, code?: string) => void;
 }
 
-export const DEFAULTS = { endpoint: '', flushInterval: 2_000, flushAt: 20, maxQueue: 1_000, deadline: 800 };
-
-export type Settings = Options & typeof DEFAULTS;
-
-/** Returns the options with defaults; `undefined` counts as left out. */
-export function settingsOf(options: Options): Settings {
-	const given = Object.entries(options).filter(([, value]) => value !== undefined);
-	const settings = { ...DEFAULTS, ...Object.fromEntries(given) } as Settings;
-	settings.endpoint = settings.endpoint.replace(/\/+$/, '');
-	return settings;
-}
+/** Attributes that are text as they stand; all others are JSON, and one without a value says yes. */
+const TEXT = /key|endpoint|Id|Token/;
 
 /** Returns the options in a script tag's data attributes; nothing without a key. */
 export function optionsOfScript(data: Record<string, string | undefined>, src: string): Options | undefined {
-	const { key, endpoint = new URL(src).origin, visitorId, customerToken, consent } = data;
-	if (!key) return undefined;
-	const options: Record<string, unknown> = { key, endpoint, visitorId, customerToken };
-	if (consent) options.consent = JSON.parse(consent);
-	for (const name of ['flushInterval', 'flushAt', 'maxQueue', 'deadline']) if (data[name]) options[name] = +data[name];
-	for (const name of ['autoPageView', 'debug']) options[name] = name in data && data[name] !== 'false';
-	return options as unknown as Options;
+	const options: Record<string, unknown> = { endpoint: new URL(src).origin };
+	for (const name in data) options[name] = TEXT.test(name) ? data[name] : JSON.parse(data[name] || 'true');
+	return data.key ? (options as unknown as Options) : undefined;
 }

@@ -1,9 +1,9 @@
 // The page's life: when it goes, when it comes back, and which pages a single-page site shows.
 
-/** Calls `leave` when the page may be about to go, `back` when it is seen again. */
+/** Calls `leave` when the page may be about to go, `back` when it is seen again; neither throws. */
 export function onLeaveAndReturn(leave: () => void, back: () => void): void {
 	// On phones a page that is put away often ends without any later event.
-	document.addEventListener('visibilitychange', () => (document.visibilityState === 'hidden' ? leave() : back()));
+	document.addEventListener('visibilitychange', () => (document.hidden ? leave() : back()));
 	addEventListener('pagehide', leave);
 }
 

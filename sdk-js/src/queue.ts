@@ -2,7 +2,7 @@
 // and is handed its clock.
 
 import type { DropReason, Entry } from './events.js';
-import { MAX_BATCH_EVENTS } from './transport.js';
+import { MAX_BATCH_BYTES, MAX_BATCH_EVENTS } from './transport.js';
 
 /** What became of a batch. */
 export interface Answer {
@@ -26,8 +26,6 @@ export interface QueueParts {
 	now(): number;
 	random(): number;
 	later(run: () => void, ms: number): void;
-	/** Returns the bytes a batch has for events. */
-	room(): number;
 	limit: number;
 	interval: number;
 	flushAt: number;
@@ -37,7 +35,7 @@ export interface QueueParts {
 const MAX_AGE_MS = 24 * 3600_000;
 
 const BACKOFF_MS = 1_000;
-const MAX_BACKOFF_MS = 300_000;
+const MAX_BACKOFF_MS = 60_000;
 
 /** Returns the pause after the n-th failure in a row: doubling, and spread so that pages do not return together. */
 export const backoffMs = (failures: number, random: number): number =>
@@ -55,10 +53,10 @@ export function createQueue(parts: QueueParts) {
 	let sending: Promise<void> | undefined;
 	let failures = 0;
 	/** Our own pause after a failure, and the one the server asked for. */
-	let pausedUntil = Number.NEGATIVE_INFINITY;
-	let askedUntil = Number.NEGATIVE_INFINITY;
-	/** When the next timer rings. */
-	let alarm = Number.POSITIVE_INFINITY;
+	let pausedUntil = 0;
+	let askedUntil = 0;
+	/** When the next timer rings; 0 where none is set. */
+	let alarm = 0;
 
 	const ready = () => now() >= Math.max(pausedUntil, askedUntil);
 
@@ -66,12 +64,12 @@ export function createQueue(parts: QueueParts) {
 		if (!(consentDue || (open && waiting.length)) || sending) return;
 		const full = consentDue || waiting.length >= parts.flushAt;
 		const at = Math.max(now() + (full ? 0 : parts.interval), pausedUntil, askedUntil);
-		if (at >= alarm) return;
+		if (alarm && at >= alarm) return;
 		alarm = at;
 		parts.later(() => {
 			// An earlier alarm has replaced this one.
 			if (alarm !== at) return;
-			alarm = Number.POSITIVE_INFINITY;
+			alarm = 0;
 			flush();
 		}, at - now());
 	};
@@ -123,7 +121,7 @@ export function createQueue(parts: QueueParts) {
 	const run = async () => {
 		while (ready() && (consentDue || (open && waiting.length))) {
 			const keepalive = !failures;
-			const batch = take(parts.room(), keepalive);
+			const batch = take(MAX_BATCH_BYTES, keepalive);
 			if (!batch.length && !consentDue) return;
 			// A withdrawal while this is under way is due again.
 			consentDue = false;
@@ -145,18 +143,17 @@ export function createQueue(parts: QueueParts) {
 
 	return {
 		flush,
-		settle,
 		/** Adds events, the oldest first; `front` for those from an earlier page. */
 		add(entries: Entry[], front = false) {
 			waiting = front ? [...entries, ...waiting] : [...waiting, ...entries];
 			trim();
 			schedule();
 		},
-		/** Takes what fits for a request that carries events along; nothing during a pause. */
-		takeAlong: (room: number): Entry[] => (ready() ? take(room, false) : []),
-		/** Gives back what a request took along, without blaming the events' own way. */
-		giveBack(batch: Entry[]) {
-			settle(batch, {});
+		/** Takes what a request can carry along beside its own words; nothing during a pause. */
+		takeAlong: (): Entry[] => (ready() ? take(MAX_BATCH_BYTES / 2, false) : []),
+		/** Settles what went along, without blaming the events' own way for what is missing. */
+		settle(batch: Entry[], answer: Answer) {
+			settle(batch, answer);
 			schedule();
 		},
 		/** Opens once consent is given. */
@@ -180,11 +177,13 @@ export function createQueue(parts: QueueParts) {
 		/** Hands everything to the browser, as nobody may be here for an answer. */
 		leave() {
 			// What an answer may never be seen for is sent again; its id makes that harmless.
-			const loose = [...out].filter(([, survives]) => !survives).map(([entry]) => entry);
-			for (const entry of loose) out.delete(entry);
-			waiting.unshift(...loose);
+			for (const [entry, survives] of out) {
+				if (survives) continue;
+				out.delete(entry);
+				waiting.unshift(entry);
+			}
 			while (now() >= askedUntil && (consentDue || (open && waiting.length))) {
-				const batch = take(parts.room(), true);
+				const batch = take(MAX_BATCH_BYTES, true);
 				if (!(batch.length || consentDue) || !parts.beacon(batch)) {
 					settle(batch, {});
 					break;
@@ -192,11 +191,6 @@ export function createQueue(parts: QueueParts) {
 				consentDue = false;
 				for (const entry of batch) out.delete(entry);
 			}
-		},
-		/** Ends our own pause: something tells that the way is free again. */
-		wake() {
-			pausedUntil = Number.NEGATIVE_INFINITY;
-			schedule();
 		},
 		/** Returns everything unfinished, the oldest first. */
 		unfinished: (): Entry[] => [...out.keys(), ...waiting],

@@ -1,7 +1,6 @@
 // Decisions: asked for with a deadline, never an exception, and a report of what was seen and clicked.
 
 import type { Item, Params } from './events.js';
-import type { Reply } from './transport.js';
 
 /** A recommended item; further fields as the placement is set up. */
 export interface RecommendedItem {
@@ -65,65 +64,21 @@ export interface Context {
 
 const FALLBACK = 'sdk_fallback';
 
-/** How many different questions keep their last good answer. */
-const KEEP = 20;
-
-const emptyPlacement = (placement: string): PlacementAnswer => ({ placement, items: [], served_by: FALLBACK });
-
-/** Returns a decision with every placement asked for, also where there is no answer. */
-export function readDecision(body: unknown, ids: string[]): Decision {
-	const { placements, ...rest } = (body ?? {}) as Partial<Decision>;
-	const decision: Decision = { ...rest, placements: {} };
+/** Returns a decision with every placement asked for, each with its items, also where `body` has none. */
+export function decisionOf(body: unknown, ids: string[], fallback?: { served_by: typeof FALLBACK }): Decision {
+	const decision: Decision = { ...(body as Decision | undefined), ...fallback, placements: {} };
 	for (const id of ids) {
-		const answer = placements?.[id];
-		decision.placements[id] = answer
-			? { ...answer, placement: id, items: Array.isArray(answer.items) ? answer.items : [] }
-			: emptyPlacement(id);
+		const answer = (body as Decision | undefined)?.placements?.[id];
+		decision.placements[id] = { served_by: FALLBACK, items: [], ...answer, ...fallback, placement: id };
 	}
 	return decision;
 }
 
-/** Returns a decision as it is when the server does not answer: the last good one, or nothing to show. */
-export function fallback(ids: string[], last?: Decision): Decision {
-	const decision: Decision = { ...last, placements: {}, served_by: FALLBACK };
-	for (const id of ids)
-		decision.placements[id] = { ...(last?.placements[id] ?? emptyPlacement(id)), served_by: FALLBACK };
-	return decision;
-}
+/** Returns what there is when the server does not answer: the last good decision, or nothing to show. */
+export const fallback = (ids: string[], last?: Decision): Decision => decisionOf(last, ids, { served_by: FALLBACK });
 
-export interface Asker {
-	/** Returns the decision that `reply` carries, or the fallback; remembers a good one under `question`. */
-	ask(ids: string[], question: string, reply: Promise<Reply>, read?: (body: unknown) => unknown): Promise<Decision>;
-	/** Forgets all answers. */
-	forget(): void;
-}
-
-export function createAsker(log: (...what: unknown[]) => void): Asker {
-	const lastGood = new Map<string, Decision>();
-	return {
-		async ask(ids, question, reply, read = (body) => body) {
-			try {
-				const { status, body } = await reply;
-				if (status !== 200 || !body) throw new Error(`decision: HTTP ${status}`);
-				const decision = readDecision(read(body), ids);
-				lastGood.delete(question);
-				lastGood.set(question, decision);
-				if (lastGood.size > KEEP) lastGood.delete(lastGood.keys().next().value as string);
-				return decision;
-			} catch (error) {
-				log('fallback', error);
-				return fallback(ids, lastGood.get(question));
-			}
-		},
-		forget: () => lastGood.clear(),
-	};
-}
-
-/** What is tracked about an answer on screen. */
-export type Report = (
-	type: 'view_item_list' | 'select_item' | 'view_promotion' | 'select_promotion',
-	params: Params,
-) => void;
+/** Tracks what is seen and clicked of an answer. */
+export type Report = (type: string, params: Params) => void;
 
 /** Half of it, for a second: the industry's measure of having been seen. */
 const SEEN_RATIO = 0.5;
@@ -137,57 +92,45 @@ const SEEN_MS = 1_000;
 export function observe(answer: PlacementAnswer, element: Element, report: Report, seen: Set<string>): () => void {
 	const { recommendation_id: id, placement, creative } = answer;
 	if (!id) return () => {};
-	const what = (items: Item[]) =>
-		creative
-			? { recommendation_id: id, placement, creative_id: creative.creative_id ?? creative.id }
-			: { recommendation_id: id, placement, item_list_id: placement, items };
+	const say = (verb: 'view' | 'select', items: Item[]) =>
+		report(`${verb}_${creative ? 'promotion' : verb === 'view' ? 'item_list' : 'item'}`, {
+			recommendation_id: id,
+			placement,
+			...(creative ? { creative_id: creative.creative_id ?? creative.id } : { item_list_id: placement, items }),
+		});
 	const lines = answer.items.map((item, i): Item => ({ item_id: item.item_id, index: item.position ?? i + 1 }));
 
 	const click = (event: Event) => {
-		// The middle button opens a tab; the right one opens a menu.
-		if ((event as MouseEvent).button > 1) return;
-		const index = Array.from(element.children).findIndex((child) => child.contains(event.target as Node));
+		const index = [...element.children].findIndex((child) => child.contains(event.target as Node));
 		const line = lines[index];
-		if (index < 0 || !(line || creative)) return;
-		report(creative ? 'select_promotion' : 'select_item', what(line ? [line] : []));
+		if (line || (creative && !index)) say('select', line ? [line] : []);
 	};
-	const clicks = ['click', 'auxclick'];
-	for (const name of clicks) element.addEventListener(name, click);
+	element.addEventListener('click', click);
 
 	let timer: ReturnType<typeof setTimeout> | undefined;
 	const confirm = () => {
 		// A second in a tab that nobody looks at is none.
-		if (document.visibilityState === 'hidden') {
-			timer = setTimeout(confirm, SEEN_MS);
-			return;
+		if (document.hidden) timer = setTimeout(confirm, SEEN_MS);
+		else if (!seen.has(id)) {
+			seen.add(id);
+			say('view', lines);
 		}
-		observer.disconnect();
-		if (seen.has(id)) return;
-		seen.add(id);
-		report(creative ? 'view_promotion' : 'view_item_list', what(lines));
 	};
 	const observer = new IntersectionObserver(
 		(entries) => {
-			const entry = entries[entries.length - 1];
-			if (!entry) return;
+			const { intersectionRect, boundingClientRect } = entries[entries.length - 1] as IntersectionObserverEntry;
+			clearTimeout(timer);
 			// A list taller than the window never shows half of itself; filling half of the window counts too.
-			const { intersectionRatio, intersectionRect, rootBounds } = entry;
-			const enough =
-				intersectionRatio >= SEEN_RATIO ||
-				(entry.isIntersecting &&
-					intersectionRect.height >= (rootBounds?.height ?? Number.POSITIVE_INFINITY) * SEEN_RATIO);
-			if (!enough) {
-				clearTimeout(timer);
-				timer = undefined;
-			} else timer ??= setTimeout(confirm, SEEN_MS);
+			if (intersectionRect.height >= SEEN_RATIO * Math.min(boundingClientRect.height, innerHeight))
+				timer = setTimeout(confirm, SEEN_MS);
 		},
-		{ threshold: [0.05, 0.1, 0.2, 0.3, 0.4, SEEN_RATIO] },
+		{ threshold: [0.1, 0.2, 0.3, 0.4, SEEN_RATIO] },
 	);
-	if ((lines.length || creative) && !seen.has(id)) observer.observe(element);
+	observer.observe(element);
 
 	return () => {
 		observer.disconnect();
 		clearTimeout(timer);
-		for (const name of clicks) element.removeEventListener(name, click);
+		element.removeEventListener('click', click);
 	};
 }

@@ -1,9 +1,12 @@
 // The script tag: the global `rapport`, options from data attributes, and the calls the inline loader has kept.
 
-import * as rapport from './index.js';
+import { decide, flush, init, observe, recommend, render, setConsent, track } from './index.js';
 import { optionsOfScript } from './options.js';
 
-type Call = [name: string, args: ArrayLike<unknown>, resolve?: (value: unknown) => void];
+// One by one, as a namespace object costs a helper in the bundle.
+const rapport = { init, track, setConsent, flush, decide, recommend, render, observe };
+
+type Call = [name: keyof typeof rapport, args: Iterable<unknown>, resolve: (value: unknown) => void];
 
 const page = window as unknown as { rapport?: { q?: Call[]; init?: unknown } };
 const stub = page.rapport;
@@ -14,13 +17,9 @@ if (!stub?.init || stub.q) {
 	const script = document.currentScript as HTMLScriptElement | null;
 	try {
 		const options = script && optionsOfScript(script.dataset, script.src);
-		if (options) rapport.init(options);
-		for (const [name, args, resolve] of stub?.q ?? []) {
-			const result = (rapport as unknown as Record<string, (...args: unknown[]) => unknown>)[name]?.(
-				...Array.from(args),
-			);
-			resolve?.(result);
-		}
+		if (options) init(options);
+		for (const [name, args, resolve] of stub?.q ?? [])
+			resolve((rapport[name] as (...args: unknown[]) => unknown)(...args));
 	} catch (error) {
 		console.warn('[rapport]', error);
 	}

@@ -1,10 +1,9 @@
 // How things travel: text/plain (so that no preflight is needed), fetch with keepalive, sendBeacon when the page goes.
 
 import type { Entry } from './events.js';
-import { utf8Length } from './events.js';
 import type { Answer } from './queue.js';
 
-/** Below the 64 KiB that keepalive and the server allow, with room for other users of the same allowance. */
+/** What the events of a batch may take: the server and keepalive allow 64 KiB for them and the frame around them. */
 export const MAX_BATCH_BYTES = 60 * 1024;
 export const MAX_BATCH_EVENTS = 100;
 
@@ -21,21 +20,15 @@ export interface Reply {
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** Returns the bytes that `head` leaves for events. */
-export const roomFor = (head: object): number => MAX_BATCH_BYTES - utf8Length(JSON.stringify(head)) - 13;
-
 /** Returns the body: `head` with the events, each with its age as of `now`. */
 export function writeBody(head: object, entries: readonly Entry[], now: number): string {
-	const events = entries.map((e) => `${e.json.slice(0, -1)},"age_ms":${Math.max(0, Math.round(now - e.at))}}`);
+	const events = entries.map((e) => `${e.text.slice(0, -1)},"age_ms":${Math.max(0, Math.round(now - e.at))}}`);
 	return `${JSON.stringify(head).slice(0, -1)},"events":[${events}]}`;
 }
 
 /** Returns the milliseconds a `Retry-After` asks for: seconds or a date. */
-export function retryAfterMs(header: string | null, wallNow: number): number {
-	if (!header) return 0;
-	const ms = /^\s*\d+\s*$/.test(header) ? +header * 1000 : Date.parse(header) - wallNow;
-	return Math.max(ms || 0, 0);
-}
+export const retryAfterMs = (header: string | null, wallNow: number): number =>
+	Math.max(+(header ?? 0) * 1000 || Date.parse(header ?? '') - wallNow || 0, 0);
 
 /** Returns what a reply to a batch means for its events. */
 export function readReply({ status, retryAfter, body }: Reply, wallNow: number): Answer {
@@ -46,38 +39,35 @@ export function readReply({ status, retryAfter, body }: Reply, wallNow: number):
 	return { refused: code ?? `http_${status}` };
 }
 
-/** Makes one request with a deadline that covers the body; rejects when it passes. */
-export async function request(fetch: Fetch, url: string, init: RequestInit, deadline: number): Promise<Reply> {
+/**
+ * Makes one request with a deadline that covers the body; rejects when it passes.
+ *
+ * A string body is text/plain by itself, which needs no preflight.
+ */
+export async function request(
+	fetch: Fetch,
+	url: string,
+	deadline: number,
+	credentials: boolean | undefined,
+	body?: string,
+	keepalive = false,
+): Promise<Reply> {
 	const abort = new AbortController();
-	let timer: ReturnType<typeof setTimeout> | undefined;
-	const late = new Promise<never>((_, reject) => {
-		timer = setTimeout(() => {
-			reject(new Error(`no answer within ${deadline} ms`));
-			abort.abort();
-		}, deadline);
-	});
-	const reply = async (): Promise<Reply> => {
-		const response = await fetch(url, { ...init, signal: abort.signal });
-		const text = await response.text();
-		let body: unknown;
-		try {
-			body = JSON.parse(text);
-		} catch {
-			// An answer that is no JSON says nothing; the status does.
-		}
-		return { status: response.status, retryAfter: response.headers.get('Retry-After'), body };
-	};
+	const { signal } = abort;
+	const timer = setTimeout(() => abort.abort(), deadline);
 	try {
-		return await Promise.race([reply(), late]);
+		const response = await fetch(url, {
+			method: body ? 'POST' : 'GET',
+			body: body ?? null,
+			keepalive,
+			credentials: credentials ? 'include' : 'omit',
+			signal,
+		});
+		// A body that is no JSON says nothing; the status does.
+		const answer = await response.json().catch(() => {});
+		if (signal.aborted) throw signal;
+		return { status: response.status, retryAfter: response.headers.get('Retry-After'), body: answer };
 	} finally {
 		clearTimeout(timer);
 	}
 }
-
-/** Returns what makes a POST that needs no preflight. A string body is text/plain by itself. */
-export const postOf = (body: string, credentials: boolean, keepalive = false): RequestInit => ({
-	method: 'POST',
-	body,
-	keepalive,
-	credentials: credentials ? 'include' : 'omit',
-});

@@ -1,15 +1,15 @@
 import { type ConsentInput } from './consent.js';
 import { type EventInput, type Params } from './events.js';
 import { type Store } from './identity.js';
-import { type Options } from './options.js';
+import type { Options } from './options.js';
 import { type Context, type Decision, type PlacementAnswer, type PlacementRequest, type RecommendedItem } from './recommend.js';
 import { type Fetch } from './transport.js';
 /** What the browser supplies. */
 export interface Surroundings {
     fetch: Fetch;
     beacon(url: string, body: string): boolean;
-    /** `localStorage`, where the page may use it. */
-    store: Store | undefined;
+    /** Returns `localStorage`; throws where the page may not use it. */
+    store(): Store;
     /** Milliseconds that never go back. */
     now(): number;
     /** Milliseconds since 1970, as this machine believes. */
@@ -35,7 +35,7 @@ export interface RecommendQuery {
     [word: string]: string | number | boolean | undefined;
 }
 /** Builds the element that shows one item. */
-export type Template<T = RecommendedItem> = (item: T, index: number) => Element | null | undefined;
+export type Template<T = RecommendedItem> = (item: T, index: number) => Element;
 export interface RenderOptions extends Omit<PlacementRequest, 'id'> {
     context?: Context;
     deadline?: number;
@@ -51,6 +51,5 @@ export declare function createClient(options: Options, around: Surroundings): {
     flush: () => Promise<void>;
     leave: () => void;
     restore: () => void;
-    wake: () => void;
     log: (...what: unknown[]) => void;
 };

@@ -20,16 +20,20 @@ export interface ConsentInput {
     personalization_storage?: Word;
     ad_user_data?: Word;
     ad_personalization?: Word;
-    /** When it was said. Left out: now, or the earlier moment if nothing changes. */
+    /** When it was said; now, if left out. */
     at?: string | number | Date;
     /** Consent Mode has further signals, which mean nothing here. */
     [other: string]: unknown;
 }
-/** `unknown`: wait in memory. `granted`: send and remember. `denied`: forget. */
-export type ConsentState = 'unknown' | 'granted' | 'denied';
+/** Returns a copy without what is `undefined`. */
+export declare const withoutUndefined: <T>(value: T) => { [K in keyof T]: Exclude<T[K], undefined>; };
 /** Returns the consent after the shopper said `input`; purposes it leaves out stay as they were. */
 export declare function mergeConsent(before: Consent | undefined, input: ConsentInput, now: number): Consent;
-/** Returns what a consent permits. Analytics or personalization is enough to send; the server does the rest. */
-export declare function consentState(consent: Consent | undefined): ConsentState;
+/**
+ * Returns what a consent permits: `true`, to send and remember; `false`, nothing; `undefined`, to wait in memory.
+ *
+ * Analytics or personalization is enough to send; what each allows is the server's to keep apart.
+ */
+export declare const permits: ({ analytics, personalization }?: Consent) => boolean | undefined;
 /** Tells whether something was taken back, which the server must learn at once. */
-export declare function isWithdrawal(before: Consent | undefined, after: Consent): boolean;
+export declare const isWithdrawal: (before: Consent | undefined, after: Consent) => boolean;

@@ -21,7 +21,7 @@ export interface Params {
     /** The decision this follows from, as `decide` answered it. */
     recommendation_id?: string;
     placement?: string;
-    creative_id?: string;
+    creative_id?: string | undefined;
     [param: string]: unknown;
 }
 type WithItems = Params & {
@@ -81,7 +81,7 @@ export type DropReason =
  | 'overflow'
 /** Larger than the 8 KiB an event may have. */
  | 'too_large'
-/** Not writable as JSON, or without a type. */
+/** Not writable as JSON. */
  | 'invalid'
 /** Older than the window in which the server recognises a copy. */
  | 'expired'
@@ -91,7 +91,7 @@ export type DropReason =
 export interface Entry {
     id: string;
     /** The event as JSON, without its age. */
-    json: string;
+    text: string;
     /** When it happened, on the monotonic clock. */
     at: number;
     /** Bytes it takes in a batch. */

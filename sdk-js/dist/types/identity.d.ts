@@ -15,7 +15,7 @@ export interface Identity {
     remember(allowed: boolean): void;
 }
 /** Reads a stored value; whatever is wrong with it, there is none. */
-export declare function readJson<T>(store: Store | undefined, key: string): T | undefined;
+export declare function readJson<T>(store: () => Store, key: string): T | null;
 /** Stores a value, or removes it where there is none. A full or forbidden store is none. */
-export declare function writeJson(store: Store | undefined, key: string, value: unknown): void;
-export declare function createIdentity(store: Store | undefined, key: string, now: () => number, newId: () => string): Identity;
+export declare function writeJson(store: () => Store, key: string, value: unknown): void;
+export declare function createIdentity(store: () => Store, key: string, now: () => number, newId: () => string): Identity;

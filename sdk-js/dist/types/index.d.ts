@@ -22,7 +22,11 @@ export type { Consent, ConsentInput, Purpose, Word } from './consent.js';
 export type { DropReason, EventInput, EventParams, EventType, Item, Params } from './events.js';
 export type { Options } from './options.js';
 export type { Context, Creative, Decision, PlacementAnswer, PlacementRequest, RecommendedItem } from './recommend.js';
-/** Starts. A second call changes nothing; on a server, where there is no page, neither does the first. */
+/**
+ * Starts; what is called earlier has no effect.
+ *
+ * A second call changes nothing; on a server, where there is no page, neither does the first.
+ */
 export declare function init(options: Options): void;
 /**
  * Tells that something happened, by its GA4 name.
@@ -31,7 +35,7 @@ export declare function init(options: Options): void;
  * track('add_to_cart', { currency: 'GBP', value: 5.1, items: [{ item_id: '85123A', price: 2.55, quantity: 2 }] });
  * ```
  */
-export declare function track<T extends string>(type: T, ...[params]: TrackArgs<T>): void;
+export declare const track: <T extends string>(type: T, ...[params]: TrackArgs<T>) => void;
 /**
  * Says what the shopper agreed to, in our words or in those of Google Consent Mode v2; what is left out stays as it was.
  *
@@ -40,9 +44,9 @@ export declare function track<T extends string>(type: T, ...[params]: TrackArgs<
  * setConsent({ analytics_storage: 'granted', ad_user_data: 'denied' });
  * ```
  */
-export declare function setConsent(consent: ConsentInput): void;
+export declare const setConsent: (consent: ConsentInput) => void;
 /** Sends what waits; resolves when that is settled. Seldom needed. */
-export declare function flush(): Promise<void>;
+export declare const flush: () => Promise<void>;
 /**
  * Fills several placements in one round trip; waiting events go along and count first.
  *
@@ -50,7 +54,7 @@ export declare function flush(): Promise<void>;
  * const { placements } = await decide({ placements: [{ id: 'also-bought', count: 8 }], context: { item_id: '22386' } });
  * ```
  */
-export declare function decide(request: DecideRequest): Promise<Decision>;
+export declare const decide: (request: DecideRequest) => Promise<Decision>;
 /**
  * Fills one placement, in the simple form.
  *
@@ -58,13 +62,13 @@ export declare function decide(request: DecideRequest): Promise<Decision>;
  * const { items } = await recommend('also-bought', { item_id: '22386', count: 4 });
  * ```
  */
-export declare function recommend(placement: string, query?: RecommendQuery): Promise<PlacementAnswer>;
+export declare const recommend: (placement: string, query?: RecommendQuery) => Promise<PlacementAnswer>;
 /**
  * Asks for a placement, or takes one from `decide`, puts it into the page, and reports what is seen and clicked.
  *
  * What the element holds stays until there is something better.
  */
-export declare function render(placement: string | PlacementAnswer, element: HTMLElement, template: Template, options?: RenderOptions): Promise<PlacementAnswer>;
+export declare const render: (placement: string | PlacementAnswer, element: HTMLElement, template: Template, options?: RenderOptions) => Promise<PlacementAnswer>;
 /**
  * Reports what is seen and clicked of an answer the page shows by itself; the element's children are its items, in order.
  *

@@ -11,13 +11,13 @@ export interface Options {
     visitorId?: string;
     /** Proves who the customer is, signed by the shop's server; goes with every `decide`. */
     customerToken?: string;
-    /** Milliseconds an event waits for company. */
+    /** Milliseconds an event waits for company; 2,000 unless told otherwise. */
     flushInterval?: number;
-    /** Events that are sent without waiting longer. */
+    /** Events that are sent without waiting longer; 20 unless told otherwise. */
     flushAt?: number;
-    /** Events that may wait; beyond that the oldest are dropped. */
+    /** Events that may wait; beyond that the oldest are dropped; 1,000 unless told otherwise. */
     maxQueue?: number;
-    /** Milliseconds a decision may take before the fallback. */
+    /** Milliseconds a decision may take before the fallback; 800 unless told otherwise. */
     deadline?: number;
     /** Sends `page_view` for every page, also in single-page sites. */
     autoPageView?: boolean;
@@ -26,15 +26,5 @@ export interface Options {
     /** Hears of every event that was not sent or not kept, and why. */
     onDropped?: (reason: DropReason, event: Record<string, unknown>, code?: string) => void;
 }
-export declare const DEFAULTS: {
-    endpoint: string;
-    flushInterval: number;
-    flushAt: number;
-    maxQueue: number;
-    deadline: number;
-};
-export type Settings = Options & typeof DEFAULTS;
-/** Returns the options with defaults; `undefined` counts as left out. */
-export declare function settingsOf(options: Options): Settings;
 /** Returns the options in a script tag's data attributes; nothing without a key. */
 export declare function optionsOfScript(data: Record<string, string | undefined>, src: string): Options | undefined;

@@ -1,4 +1,4 @@
-/** Calls `leave` when the page may be about to go, `back` when it is seen again. */
+/** Calls `leave` when the page may be about to go, `back` when it is seen again; neither throws. */
 export declare function onLeaveAndReturn(leave: () => void, back: () => void): void;
 export interface PageView {
     page_location: string;

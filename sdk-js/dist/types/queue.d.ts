@@ -23,8 +23,6 @@ export interface QueueParts {
     now(): number;
     random(): number;
     later(run: () => void, ms: number): void;
-    /** Returns the bytes a batch has for events. */
-    room(): number;
     limit: number;
     interval: number;
     flushAt: number;
@@ -34,13 +32,12 @@ export declare const backoffMs: (failures: number, random: number) => number;
 export type Queue = ReturnType<typeof createQueue>;
 export declare function createQueue(parts: QueueParts): {
     flush: () => Promise<void>;
-    settle: (batch: Entry[], answer: Answer) => boolean;
     /** Adds events, the oldest first; `front` for those from an earlier page. */
     add(entries: Entry[], front?: boolean): void;
-    /** Takes what fits for a request that carries events along; nothing during a pause. */
-    takeAlong: (room: number) => Entry[];
-    /** Gives back what a request took along, without blaming the events' own way. */
-    giveBack(batch: Entry[]): void;
+    /** Takes what a request can carry along beside its own words; nothing during a pause. */
+    takeAlong: () => Entry[];
+    /** Settles what went along, without blaming the events' own way for what is missing. */
+    settle(batch: Entry[], answer: Answer): void;
     /** Opens once consent is given. */
     open(): void;
     /** Closes and forgets everything. */
@@ -49,8 +46,6 @@ export declare function createQueue(parts: QueueParts): {
     announce(): void;
     /** Hands everything to the browser, as nobody may be here for an answer. */
     leave(): void;
-    /** Ends our own pause: something tells that the way is free again. */
-    wake(): void;
     /** Returns everything unfinished, the oldest first. */
     unfinished: () => Entry[];
 };

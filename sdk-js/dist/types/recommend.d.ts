@@ -1,5 +1,4 @@
 import type { Params } from './events.js';
-import type { Reply } from './transport.js';
 /** A recommended item; further fields as the placement is set up. */
 export interface RecommendedItem {
     item_id: string;
@@ -57,22 +56,19 @@ export interface Context {
     currency?: string;
     [field: string]: unknown;
 }
-/** Returns a decision with every placement asked for, also where there is no answer. */
-export declare function readDecision(body: unknown, ids: string[]): Decision;
-/** Returns a decision as it is when the server does not answer: the last good one, or nothing to show. */
-export declare function fallback(ids: string[], last?: Decision): Decision;
-export interface Asker {
-    /** Returns the decision that `reply` carries, or the fallback; remembers a good one under `question`. */
-    ask(ids: string[], question: string, reply: Promise<Reply>, read?: (body: unknown) => unknown): Promise<Decision>;
-    /** Forgets all answers. */
-    forget(): void;
-}
-export declare function createAsker(log: (...what: unknown[]) => void): Asker;
-/** What is tracked about an answer on screen. */
-export type Report = (type: 'view_item_list' | 'select_item' | 'view_promotion' | 'select_promotion', params: Params) => void;
+declare const FALLBACK = "sdk_fallback";
+/** Returns a decision with every placement asked for, each with its items, also where `body` has none. */
+export declare function decisionOf(body: unknown, ids: string[], fallback?: {
+    served_by: typeof FALLBACK;
+}): Decision;
+/** Returns what there is when the server does not answer: the last good decision, or nothing to show. */
+export declare const fallback: (ids: string[], last?: Decision) => Decision;
+/** Tracks what is seen and clicked of an answer. */
+export type Report = (type: string, params: Params) => void;
 /**
  * Reports that the answer was seen, once per recommendation, and which of its items were clicked.
  *
  * The element's children are the answer's items, in order. Returns what stops the watching.
  */
 export declare function observe(answer: PlacementAnswer, element: Element, report: Report, seen: Set<string>): () => void;
+export {};
