@@ -391,7 +391,7 @@ async fn open_site(id: SiteId, config: &Config, paths: &Paths, catalogs: &Catalo
 }
 
 /// Returns this node's number, made once and kept with its log.
-fn node_id(data_dir: &Path) -> Result<u64, AppError> {
+pub fn node_id(data_dir: &Path) -> Result<u64, AppError> {
     let path = data_dir.join("node-id");
     let failed = |source| AppError::DataDir { path: path.clone(), source };
     match std::fs::read_to_string(&path) {

@@ -217,12 +217,16 @@ pub enum Session {
 impl Session {
     /// Connects to the server of a data directory, or opens the data.
     pub async fn open(config: &Config, data_dir: &Path) -> Result<Self, ControlError> {
-        let paths = Paths::new(data_dir, config);
-        if let Ok(stream) = UnixStream::connect(paths.socket()).await {
-            return Ok(Self::Server(stream));
+        if let Ok(session) = Self::connect(config, data_dir).await {
+            return Ok(session);
         }
         let app = App::open(config.clone(), data_dir, Clock::System, Metrics::new()).await?;
         Ok(Self::Own(Box::new(Executor::new(app))))
+    }
+
+    /// Connects to the server of a data directory, if one runs.
+    pub async fn connect(config: &Config, data_dir: &Path) -> std::io::Result<Self> {
+        Ok(Self::Server(UnixStream::connect(Paths::new(data_dir, config).socket()).await?))
     }
 
     /// Asks for something and waits for it.

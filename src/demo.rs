@@ -11,5 +11,8 @@ pub mod assets;
 pub mod catalog;
 pub mod client;
 mod dice;
+pub mod live;
 pub mod pictures;
 pub mod shoppers;
+
+pub use live::Demo;

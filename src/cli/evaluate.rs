@@ -1,0 +1,91 @@
+//! `rapport evaluate`
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use rapport_models::evaluate::evaluate_sessions;
+
+use super::print_json;
+
+#[derive(Debug, Args)]
+pub struct Evaluate {
+    /// Sessions to learn from.
+    #[arg(long, value_name = "FILE")]
+    train: PathBuf,
+    /// Sessions to predict, prefix by prefix.
+    #[arg(long, value_name = "FILE")]
+    test: PathBuf,
+    #[arg(long, value_enum, default_value_t = Format::Sessions)]
+    format: Format,
+    /// default, co_visitation, cosine, llr or popularity.
+    #[arg(long, default_value = "default")]
+    strategy: String,
+    /// Length of the list that counts.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    k: u16,
+    /// Prints one JSON object with the figures.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// One session a line, space-separated item ids, oldest first; also with .gz.
+    Sessions,
+}
+
+impl Evaluate {
+    /// Learns and measures in memory; the data directory is not touched.
+    pub fn run(self) -> anyhow::Result<()> {
+        let Format::Sessions = self.format;
+        let mut numbers: HashMap<String, u32> = HashMap::new();
+        let train = read(&self.train, |id| {
+            let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+            *numbers.entry(id.to_owned()).or_insert(next)
+        })?;
+        let test = read(&self.test, |id| numbers.get(id).copied().unwrap_or(u32::MAX))?;
+        let started = Instant::now();
+        let mut report = evaluate_sessions(&self.strategy, &train, &test, numbers.len(), usize::from(self.k), || started.elapsed())?;
+        report.peak_rss_mb = peak_rss_mb();
+        if self.json {
+            return print_json(&report);
+        }
+        println!(
+            "{} over {} prefixes: hit rate@{} {:.4}, MRR {:.4}, NDCG {:.4}, coverage {:.3}, popularity bias {:.4}",
+            report.strategy, report.prefixes, report.k, report.hit_rate, report.mrr, report.ndcg, report.coverage, report.popularity_bias
+        );
+        println!(
+            "learnt in {:.2} s, answers in {:.1} µs (half) and {:.1} µs (99 of 100), {:.0} MB at the most",
+            report.train_seconds, report.us_per_query_p50, report.us_per_query_p99, report.peak_rss_mb
+        );
+        Ok(())
+    }
+}
+
+fn read(path: &Path, mut number: impl FnMut(&str) -> u32) -> anyhow::Result<Vec<Vec<u32>>> {
+    let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let plain: Box<dyn Read> = if path.extension().is_some_and(|e| e == "gz") {
+        Box::new(flate2::read::MultiGzDecoder::new(file))
+    } else {
+        Box::new(file)
+    };
+    BufReader::with_capacity(1 << 16, plain)
+        .lines()
+        .enumerate()
+        .map(|(n, line)| {
+            let line = line.with_context(|| format!("{} line {}: cannot be read", path.display(), n + 1))?;
+            Ok(line.split_whitespace().map(&mut number).collect())
+        })
+        .collect()
+}
+
+/// Returns the largest resident memory of this process so far, in MB (10^6 bytes).
+fn peak_rss_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).and_then(|l| l.trim().trim_end_matches(" kB").parse::<f64>().ok());
+    kib.map_or(0.0, |kib| kib * 1024.0 / 1e6)
+}

@@ -1,0 +1,49 @@
+//! `rapport serve`
+
+use anyhow::Context as _;
+use clap::Args;
+use tracing::info;
+
+use super::Context;
+use crate::app::App;
+use crate::clock::Clock;
+use crate::http::{self, Extras};
+use crate::metrics::Metrics;
+
+#[derive(Debug, Args)]
+pub struct Serve {}
+
+impl Serve {
+    pub async fn run(self, context: Context) -> anyhow::Result<()> {
+        let app = App::open(context.config, &context.data_dir, Clock::System, Metrics::new())
+            .await
+            .context("the service cannot start")?;
+        crate::control::listen(app.clone()).await.context("commands cannot reach the server")?;
+        app.spawn_background();
+        let running = http::serve(&app, &Extras::default())?;
+        info!("Listening on http://{}", running.address);
+        if let Some(admin) = running.admin_address {
+            info!("Metrics and documentation on http://{admin}/docs");
+        }
+        stopped().await;
+        info!("Stopping: requests in flight are finished");
+        running.stop().await;
+        // No new command may come in; those that are being carried out end with the runtime.
+        let _ = std::fs::remove_file(app.paths.socket());
+        app.close().await;
+        Ok(())
+    }
+}
+
+/// Waits for SIGTERM or Ctrl-C.
+pub async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        // Without a handler the default one ends the process, and the log survives that.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
