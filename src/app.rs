@@ -148,7 +148,7 @@ impl App {
             }
         };
         let node = node_id(data_dir)?;
-        let secrets = Secrets::open(&documents, &mut rand::rng()).await?;
+        let secrets = Secrets::open(&documents, &mut rand::make_rng::<rand::rngs::StdRng>()).await?;
         let keys = Keys::open(documents.clone()).await?;
         let catalogs = Arc::new(Catalogs::new(documents.clone()));
         let mut sites = BTreeMap::new();

@@ -3,8 +3,8 @@
 //! This module opens them and names what can go wrong; `profile` and `documents` say what is kept
 //! in them. Every key starts with the site, so that two shops on one install never meet.
 
-mod embedded;
-mod redis;
+pub mod embedded;
+pub mod redis;
 
 pub use embedded::{Embedded, Entry, Table};
 pub use redis::Redis;

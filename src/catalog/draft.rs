@@ -110,6 +110,33 @@ const FIELDS: &[&str] = &[
 ];
 
 impl ItemDraft {
+    /// Returns the JSON that [`ItemDraft::from_json`] reads back.
+    pub fn to_json(&self) -> String {
+        let mut value = serde_json::json!({
+            "item_id": self.item_id,
+            "title": self.title,
+            "description": self.description,
+            "categories": self.categories,
+            "brand": self.brand,
+            "price": self.price,
+            "sale_price": self.sale_price,
+            "currency": self.currency,
+            "stock": self.stock,
+            "availability": self.availability.map(Availability::as_str),
+            "visible": self.visible,
+            "recommendable": self.recommendable,
+            "image_url": self.image_url,
+            "url": self.url,
+            "group_id": self.group_id,
+            "attributes": self.attributes,
+            "revision": self.revision,
+        });
+        if let Value::Object(map) = &mut value {
+            map.retain(|_, field| !field.is_null());
+        }
+        value.to_string()
+    }
+
     /// Reads an item from JSON text.
     pub fn from_json(text: &str) -> Result<Self, Rejection> {
         let value: Value = serde_json::from_str(text)

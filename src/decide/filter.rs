@@ -80,7 +80,7 @@ impl Filter {
 }
 
 fn compile(value: &Value, path: &str, depth: usize, nodes: &mut usize) -> Result<Filter, FilterError> {
-    let error = |message: String| Err(FilterError { path: path.to_owned(), message });
+    let error = |message: String| Err::<Filter, _>(FilterError { path: path.to_owned(), message });
     *nodes += 1;
     if depth > MAX_DEPTH || *nodes > MAX_NODES {
         return error(format!("a filter may be {MAX_DEPTH} levels deep and hold {MAX_NODES} conditions"));
@@ -136,7 +136,7 @@ fn compile(value: &Value, path: &str, depth: usize, nodes: &mut usize) -> Result
     };
     let op = map.get("op").and_then(Value::as_str).unwrap_or("eq");
     let value = map.get("value").unwrap_or(&Value::Null);
-    let test = test(&field, op, value).or_else(error)?;
+    let test = test(&field, op, value).map_err(|message| FilterError { path: path.to_owned(), message })?;
     Ok(Filter::Test(field, test))
 }
 

@@ -302,7 +302,8 @@ fn check(
 /// Returns the profile that may be used: of a visitor who is proven, and who allowed it.
 async fn usable_profile(app: &App, envelope: &Envelope, whose: &Whose, deadline: Duration, now: Timestamp) -> Option<Profile> {
     let visitor: &VisitorId = whose.visitor.as_ref().filter(|_| whose.is_known())?;
-    let read = app.profiles.get_many(envelope.site.as_str(), std::slice::from_ref(&visitor.as_str()));
+    let visitors = [visitor.as_str()];
+    let read = app.profiles.get_many(envelope.site.as_str(), &visitors);
     let stored = match tokio::time::timeout(deadline, read).await {
         Ok(Ok(mut stored)) => stored.pop().flatten()?,
         Ok(Err(_)) | Err(_) => {
