@@ -167,11 +167,8 @@ impl App {
             log_dir: paths.log.clone(),
             archive_dir: paths.archive.clone(),
         };
-        let settings = LogSettings {
-            segment_bytes: config.events.segment_mib << 20,
-            queue: config.events.queue,
-            ..LogSettings::default()
-        };
+        let settings =
+            LogSettings { segment_bytes: config.events.segment_mib << 20, queue: config.events.queue, ..LogSettings::default() };
         let (apply, queues) = Apply::new(metrics.clone());
         let (handed, durable) = (apply.clone(), dedupe.clone());
         let (log, recovery) = EventLog::open(
@@ -291,7 +288,8 @@ impl App {
         if let Some(site) = self.site(id) {
             return Ok(site);
         }
-        let put = DocumentPut { id: id.as_str().to_owned(), expect: Expect::Any, body: Some(Vec::new()), external_revision: None };
+        let put =
+            DocumentPut { id: id.as_str().to_owned(), expect: Expect::Any, body: Some(Vec::new()), external_revision: None };
         self.documents.put_many(SYSTEM, "site", vec![put]).await?;
         let site = open_site(id.clone(), &self.config, &self.paths, &self.catalogs).await?;
         let mut sites = self.sites.write().unwrap_or_else(PoisonError::into_inner);

@@ -37,7 +37,9 @@ const K: usize = 20;
 /// Why there is no build.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    #[error("the event log of site `{0}` holds nothing that may be learnt from: import events or collect some, with consent for analytics")]
+    #[error(
+        "the event log of site `{0}` holds nothing that may be learnt from: import events or collect some, with consent for analytics"
+    )]
     NothingToLearn(SiteId),
     #[error("the event log cannot be read")]
     Log(#[from] LogError),
@@ -79,7 +81,11 @@ struct Models {
 }
 
 /// Learns, evaluates, writes and, if it passes the gate, activates. `stage` is told what is being done.
-pub fn build(order: &Order<'_>, mut stage: impl FnMut(&str), clock: impl Fn() -> std::time::Duration) -> Result<Built, BuildError> {
+pub fn build(
+    order: &Order<'_>,
+    mut stage: impl FnMut(&str),
+    clock: impl Fn() -> std::time::Duration,
+) -> Result<Built, BuildError> {
     let started = clock();
     stage("reading the event log");
     let learned = groups::read(order.site, order.log_dir, order.archive_dir, order.settings.visitor_cap_per_day)?;
@@ -114,7 +120,15 @@ pub fn build(order: &Order<'_>, mut stage: impl FnMut(&str), clock: impl Fn() ->
     }
     publish::remove_old(order.models_dir, order.settings.keep)?;
     let seconds = clock().saturating_sub(started).as_secs_f64();
-    Ok(Built { build: id.to_string(), site: order.site.to_string(), activated: gate.is_none(), gate, counts, evaluation, seconds })
+    Ok(Built {
+        build: id.to_string(),
+        site: order.site.to_string(),
+        activated: gate.is_none(),
+        gate,
+        counts,
+        evaluation,
+        seconds,
+    })
 }
 
 /// Returns baskets as groups; with `before`, only those that were made before then.
@@ -158,8 +172,13 @@ fn evaluate(
     let mut figures = std::collections::BTreeMap::new();
     let cut = newest.plus(-DAY);
     let test_baskets: Vec<&[u32]> = learned.baskets.iter().filter(|b| b.at >= cut).map(|b| b.items.as_slice()).collect();
-    let test_sessions: Vec<&[u32]> =
-        learned.sessions.iter().filter(|s| s.at >= cut && s.items.len() > 1).take(MAX_TEST_SESSIONS).map(|s| s.items.as_slice()).collect();
+    let test_sessions: Vec<&[u32]> = learned
+        .sessions
+        .iter()
+        .filter(|s| s.at >= cut && s.items.len() > 1)
+        .take(MAX_TEST_SESSIONS)
+        .map(|s| s.items.as_slice())
+        .collect();
     let earlier = learned.baskets.iter().any(|b| b.at < cut) || learned.sessions.iter().any(|s| s.at < cut);
     if !earlier || test_baskets.is_empty() && test_sessions.is_empty() {
         return figures;
@@ -206,7 +225,11 @@ fn rank(learned: &Learned, settings: &config::Build, newest: Timestamp) -> (Vec<
     let bucket_seconds = settings.trending_half_life_hours * 3_600.0;
     for interest in &learned.interest {
         let back = age(interest.at) / bucket_seconds;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative, and compared before it is used")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "not negative, and compared before it is used"
+        )]
         let back = back as usize;
         if back < TREND_BUCKETS
             && let Some(cell) = buckets.get_mut((interest.item as usize, TREND_BUCKETS - 1 - back))
@@ -219,10 +242,9 @@ fn rank(learned: &Learned, settings: &config::Build, newest: Timestamp) -> (Vec<
 }
 
 fn write_models(draft: &mut Draft, models: &Models) -> Result<(), ArtifactError> {
-    for (prefix, counts, n) in [
-        (files::ALSO_BOUGHT, files::BOUGHT_COUNTS, &models.bought),
-        (files::ALSO_VIEWED, files::VIEWED_COUNTS, &models.viewed),
-    ] {
+    for (prefix, counts, n) in
+        [(files::ALSO_BOUGHT, files::BOUGHT_COUNTS, &models.bought), (files::ALSO_VIEWED, files::VIEWED_COUNTS, &models.viewed)]
+    {
         write_neighbors(draft, prefix, &n.indptr, &n.items, &n.scores, &n.support)?;
         draft.write_slice(counts, &n.item_counts)?;
     }

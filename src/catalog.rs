@@ -167,7 +167,9 @@ impl Catalog {
             for (id, document) in page {
                 match Item::decode(&document.body, document.revision) {
                     Ok(item) => index.put(item),
-                    Err(error) => warn!(%error, site = %site, item = %id, "An item of the catalog cannot be read and is left out"),
+                    Err(error) => {
+                        warn!(%error, site = %site, item = %id, "An item of the catalog cannot be read and is left out")
+                    }
                 }
                 after = Some(id);
             }

@@ -9,8 +9,8 @@ pub mod beacon;
 pub mod bots;
 pub mod dedupe;
 pub mod outcome;
-pub mod segment;
 pub mod seen_index;
+pub mod segment;
 pub mod validate;
 
 use std::sync::Arc;

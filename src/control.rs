@@ -33,36 +33,73 @@ const MAX_FRAME: u32 = 256 << 20;
 /// What a command asks for.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
-    KeysCreate { site: SiteId, kind: KeyKind, origins: Vec<String> },
+    KeysCreate {
+        site: SiteId,
+        kind: KeyKind,
+        origins: Vec<String>,
+    },
     KeysList,
-    KeysRevoke { id: String },
-    Token { email: String, role: Role, hours: u32 },
+    KeysRevoke {
+        id: String,
+    },
+    Token {
+        email: String,
+        role: Role,
+        hours: u32,
+    },
     /// Gets ready to tell new events from known ones.
-    ImportBegin { site: SiteId },
+    ImportBegin {
+        site: SiteId,
+    },
     /// Keeps checked events that the log does not hold yet.
-    ImportEvents { events: Vec<Event> },
+    ImportEvents {
+        events: Vec<Event>,
+    },
     /// Puts items into the catalog; each is the JSON form of an item.
-    ImportItems { site: SiteId, items: Vec<String> },
+    ImportItems {
+        site: SiteId,
+        items: Vec<String>,
+    },
     /// Waits until everything is written, and archives it.
     ImportEnd,
     /// Notices builds that were activated.
     LookForBuilds,
-    Replay { site: SiteId },
+    Replay {
+        site: SiteId,
+    },
 }
 
 /// What a command gets.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Answer {
     Done,
-    KeyCreated { record: String, key: String },
-    Keys { records: Vec<String> },
+    KeyCreated {
+        record: String,
+        key: String,
+    },
+    Keys {
+        records: Vec<String>,
+    },
     Found(bool),
-    Token { token: String, link: String },
+    Token {
+        token: String,
+        link: String,
+    },
     /// Which of the events were new, in their order.
-    Kept { new: Vec<bool> },
+    Kept {
+        new: Vec<bool>,
+    },
     /// What became of each item: nothing, or why it was refused.
-    Items { refused: Vec<Option<String>> },
-    Replayed { profiles: u64, identical: u64, changed: u64, removed: u64, events: u64 },
+    Items {
+        refused: Vec<Option<String>>,
+    },
+    Replayed {
+        profiles: u64,
+        identical: u64,
+        changed: u64,
+        removed: u64,
+        events: u64,
+    },
     Failed(String),
 }
 
@@ -127,7 +164,8 @@ impl Executor {
             Request::ImportBegin { site } => {
                 app.ensure_site(&site).await?;
                 let (engine, paths) = (app.engine.clone(), app.paths.clone());
-                let index = tokio::task::spawn_blocking(move || SeenIndex::up_to_date(engine, &paths.log, &paths.archive)).await?;
+                let index =
+                    tokio::task::spawn_blocking(move || SeenIndex::up_to_date(engine, &paths.log, &paths.archive)).await?;
                 self.seen = Some(index?);
                 Answer::Done
             }
@@ -137,7 +175,8 @@ impl Executor {
                 let mut fresh = Vec::new();
                 for event in events {
                     let hash = IdHash::of_event(&event);
-                    let known = seen.contains(hash)? || app.collector.dedupe.begin(hash, now) != crate::collect::dedupe::Seen::New;
+                    let known =
+                        seen.contains(hash)? || app.collector.dedupe.begin(hash, now) != crate::collect::dedupe::Seen::New;
                     new.push(!known);
                     if !known {
                         fresh.push(event);

@@ -110,7 +110,8 @@ pub fn serve(app: &Arc<App>, extras: &Extras) -> Result<Running, ListenError> {
     // A slow sender gets time to send its headers; nothing is kept for one that never does.
     .client_request_timeout(Duration::from_secs(10))
     .disable_signals();
-    let public = public.bind(&http.bind).map_err(|source| ListenError { key: "http.bind", address: http.bind.clone(), source })?;
+    let public =
+        public.bind(&http.bind).map_err(|source| ListenError { key: "http.bind", address: http.bind.clone(), source })?;
     let address = public.addrs().first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
     let public = public.run();
 

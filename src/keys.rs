@@ -198,7 +198,8 @@ fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
 
 /// Returns an origin in the form browsers send (`https://shop.example`), or what is wrong with it.
 pub fn parse_origin(text: &str) -> Result<String, String> {
-    let wrong = || format!("`{text}` is no origin; write it as the browser does, such as https://shop.example or http://localhost:3000");
+    let wrong =
+        || format!("`{text}` is no origin; write it as the browser does, such as https://shop.example or http://localhost:3000");
     let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
     let valid = matches!(scheme, "http" | "https")
         && !rest.is_empty()

@@ -68,7 +68,12 @@ impl Secrets {
         let mut read = Vec::new();
         for name in ["cookie", "token"] {
             let fresh: String = (0..4).map(|_| random_hex(rng)).collect();
-            let put = DocumentPut { id: name.to_owned(), expect: Expect::Absent, body: Some(fresh.into_bytes()), external_revision: None };
+            let put = DocumentPut {
+                id: name.to_owned(),
+                expect: Expect::Absent,
+                body: Some(fresh.into_bytes()),
+                external_revision: None,
+            };
             documents.put_many(SYSTEM, KIND, vec![put]).await?;
             let stored = documents.get_many(SYSTEM, KIND, &[name]).await?.pop().flatten();
             read.push(stored.ok_or_else(|| StoreError::Refused(format!("the secret `{name}` cannot be read")))?.body);
@@ -122,7 +127,13 @@ impl Secrets {
     }
 
     /// Returns a token that signs a person in until `expires`.
-    pub fn token(&self, email: &str, role: Role, now: Timestamp, expires: Timestamp) -> Result<String, jsonwebtoken::errors::Error> {
+    pub fn token(
+        &self,
+        email: &str,
+        role: Role,
+        now: Timestamp,
+        expires: Timestamp,
+    ) -> Result<String, jsonwebtoken::errors::Error> {
         let claims = Claims {
             sub: email.to_owned(),
             role,

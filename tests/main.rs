@@ -1,2 +1,5 @@
+//! One binary for all integration tests: it links once.
+
+mod http;
 mod stores;
 mod support;

@@ -82,7 +82,10 @@ impl DemoCommand {
         }
         println!("  Try:                curl 'http://{address}/v1/recommendations/trending?count=3&key={key}'");
         println!();
-        println!("  Ready after {:.1} s. Shoppers keep coming, and a new build is made every minute. Ctrl-C ends it.", started.elapsed().as_secs_f64());
+        println!(
+            "  Ready after {:.1} s. Shoppers keep coming, and a new build is made every minute. Ctrl-C ends it.",
+            started.elapsed().as_secs_f64()
+        );
         if !self.once {
             let shoppers = tokio::spawn(shop(simulation, app.clone(), address, key));
             let learning = tokio::spawn(learn_on(app.clone(), site));

@@ -49,14 +49,22 @@ impl Evaluate {
         })?;
         let test = read(&self.test, |id| numbers.get(id).copied().unwrap_or(u32::MAX))?;
         let started = Instant::now();
-        let mut report = evaluate_sessions(&self.strategy, &train, &test, numbers.len(), usize::from(self.k), || started.elapsed())?;
+        let mut report =
+            evaluate_sessions(&self.strategy, &train, &test, numbers.len(), usize::from(self.k), || started.elapsed())?;
         report.peak_rss_mb = peak_rss_mb();
         if self.json {
             return print_json(&report);
         }
         println!(
             "{} over {} prefixes: hit rate@{} {:.4}, MRR {:.4}, NDCG {:.4}, coverage {:.3}, popularity bias {:.4}",
-            report.strategy, report.prefixes, report.k, report.hit_rate, report.mrr, report.ndcg, report.coverage, report.popularity_bias
+            report.strategy,
+            report.prefixes,
+            report.k,
+            report.hit_rate,
+            report.mrr,
+            report.ndcg,
+            report.coverage,
+            report.popularity_bias
         );
         println!(
             "learnt in {:.2} s, answers in {:.1} µs (half) and {:.1} µs (99 of 100), {:.0} MB at the most",
@@ -86,6 +94,7 @@ fn read(path: &Path, mut number: impl FnMut(&str) -> u32) -> anyhow::Result<Vec<
 /// Returns the largest resident memory of this process so far, in MB (10^6 bytes).
 fn peak_rss_mb() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kib = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).and_then(|l| l.trim().trim_end_matches(" kB").parse::<f64>().ok());
+    let kib =
+        status.lines().find_map(|l| l.strip_prefix("VmHWM:")).and_then(|l| l.trim().trim_end_matches(" kB").parse::<f64>().ok());
     kib.map_or(0.0, |kib| kib * 1024.0 / 1e6)
 }

@@ -204,10 +204,8 @@ impl Import {
 
     /// Postage, discounts and the like stay in their baskets and are never recommended.
     async fn mark_non_products(&self, non_products: &NonProducts, session: &mut Session) -> anyhow::Result<()> {
-        let items: Vec<String> = non_products
-            .iter()
-            .map(|(id, _)| serde_json::json!({"item_id": id, "recommendable": false}).to_string())
-            .collect();
+        let items: Vec<String> =
+            non_products.iter().map(|(id, _)| serde_json::json!({"item_id": id, "recommendable": false}).to_string()).collect();
         if items.is_empty() {
             return Ok(());
         }
@@ -253,7 +251,12 @@ fn read(
                     }
                     Err(rejection) => {
                         noticed.doctor.observe_rejected(None, rejection.code.as_str(), rows);
-                        batch.rejected.push(Rejected { line, rows, reason: rejection.code.to_string(), detail: rejection.detail });
+                        batch.rejected.push(Rejected {
+                            line,
+                            rows,
+                            reason: rejection.code.to_string(),
+                            detail: rejection.detail,
+                        });
                     }
                 }
             }

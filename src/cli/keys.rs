@@ -60,7 +60,9 @@ impl KeysCommand {
                 };
                 let record = records(&[record]).pop().ok_or_else(|| anyhow::anyhow!("the key's record cannot be read"))?;
                 if self.json {
-                    print_json(&serde_json::json!({"id": record.id, "key": key, "kind": record.kind, "site": record.site.as_str(), "origins": record.origins}))?;
+                    print_json(
+                        &serde_json::json!({"id": record.id, "key": key, "kind": record.kind, "site": record.site.as_str(), "origins": record.origins}),
+                    )?;
                 } else {
                     println!("{key}");
                     eprintln!("{} key {} of site {}; it is shown only this once", record.kind, record.id, record.site);
@@ -83,7 +85,14 @@ impl KeysCommand {
                 } else {
                     for k in keys {
                         let state = if k.revoked { "revoked" } else { "" };
-                        println!("{}  {:<12} {:<12} {} {state} {}", k.id, k.kind.to_string(), k.site, k.created_at, k.origins.join(" "));
+                        println!(
+                            "{}  {:<12} {:<12} {} {state} {}",
+                            k.id,
+                            k.kind.to_string(),
+                            k.site,
+                            k.created_at,
+                            k.origins.join(" ")
+                        );
                     }
                 }
             }

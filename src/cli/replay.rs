@@ -32,7 +32,9 @@ impl Replay {
                 "identical": identical, "changed": changed, "removed": removed,
             }));
         }
-        println!("{events} events give {profiles} profiles: {identical} were stored with the same bytes, {changed} were renewed, {removed} had no events and are gone");
+        println!(
+            "{events} events give {profiles} profiles: {identical} were stored with the same bytes, {changed} were renewed, {removed} had no events and are gone"
+        );
         Ok(())
     }
 }

@@ -56,7 +56,10 @@ pub struct Queues(Vec<mpsc::UnboundedReceiver<Job>>);
 
 #[derive(Debug)]
 enum Job {
-    Fold { events: Vec<Committed>, ticket: Arc<Ticket> },
+    Fold {
+        events: Vec<Committed>,
+        ticket: Arc<Ticket>,
+    },
     /// Answers once everything before it has been dealt with: where the worker stopped, if it is behind.
     Barrier(oneshot::Sender<Option<Position>>),
 }

@@ -74,7 +74,11 @@ pub fn decode<E: From<BeaconError>>(body: &[u8], caps: impl FnOnce(Option<&str>)
     let text = std::str::from_utf8(body).map_err(|e| BeaconError::Malformed(format!("it is not UTF-8 ({e})")))?;
     let frame: Frame<'_> = serde_json::from_str(text).map_err(|e| {
         let message = e.to_string();
-        if e.is_data() { BeaconError::Invalid(format!("The body must be one JSON object: {message}.")) } else { BeaconError::Malformed(message) }
+        if e.is_data() {
+            BeaconError::Invalid(format!("The body must be one JSON object: {message}."))
+        } else {
+            BeaconError::Malformed(message)
+        }
     })?;
     if let Some(version) = typed::<i64>("v", frame.v)?
         && version != 1
@@ -141,7 +145,8 @@ fn id_of(text: &str) -> Option<String> {
 fn typed<'a, T: Deserialize<'a>>(name: &str, raw: Option<&'a RawValue>) -> Result<Option<T>, BeaconError> {
     match raw {
         None => Ok(None),
-        Some(raw) => serde_json::from_str::<Option<T>>(raw.get()).map_err(|e| BeaconError::Invalid(format!("`{name}` is not as documented: {e}."))),
+        Some(raw) => serde_json::from_str::<Option<T>>(raw.get())
+            .map_err(|e| BeaconError::Invalid(format!("`{name}` is not as documented: {e}."))),
     }
 }
 
@@ -216,7 +221,18 @@ mod tests {
 
     #[test]
     fn what_is_no_batch_says_so() {
-        for body in ["", "{", "[]", "7", "null", "{\"events\":{}}", "{\"v\":2}", "{\"seq\":\"x\"}", "{\"consent\":1}", "{\"sent_at\":\"noon\"}"] {
+        for body in [
+            "",
+            "{",
+            "[]",
+            "7",
+            "null",
+            "{\"events\":{}}",
+            "{\"v\":2}",
+            "{\"seq\":\"x\"}",
+            "{\"consent\":1}",
+            "{\"sent_at\":\"noon\"}",
+        ] {
             assert!(read(body).is_err(), "{body}");
         }
         assert!(decode(b"{\"events\":[\xff]}", |_| Ok::<_, BeaconError>(CAPS)).is_err());

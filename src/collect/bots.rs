@@ -3,8 +3,24 @@
 /// Words by which crawlers, monitors and scripts name themselves, in lower case. Self-declared only: guessing from
 /// behaviour would drop people.
 const WORDS: &[&str] = &[
-    "bot", "crawl", "spider", "slurp", "facebookexternalhit", "mediapartners", "headlesschrome", "phantomjs", "lighthouse",
-    "pingdom", "uptimerobot", "statuscake", "bytespider", "archiver", "scrapy", "python-requests", "go-http-client", "libwww-perl",
+    "bot",
+    "crawl",
+    "spider",
+    "slurp",
+    "facebookexternalhit",
+    "mediapartners",
+    "headlesschrome",
+    "phantomjs",
+    "lighthouse",
+    "pingdom",
+    "uptimerobot",
+    "statuscake",
+    "bytespider",
+    "archiver",
+    "scrapy",
+    "python-requests",
+    "go-http-client",
+    "libwww-perl",
 ];
 
 /// Names that hold such a word and are people all the same.

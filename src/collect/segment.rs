@@ -172,9 +172,12 @@ fn line(product: Value) -> Value {
 fn consent(context: &Value) -> Option<Value> {
     let preferences = context.get("consent")?.get("categoryPreferences")?.as_object()?;
     let mut ours = Map::new();
-    for (theirs, name) in
-        [("Analytics", "analytics"), ("Functional", "personalization"), ("Advertising", "marketing"), ("DataSharing", "sale_share")]
-    {
+    for (theirs, name) in [
+        ("Analytics", "analytics"),
+        ("Functional", "personalization"),
+        ("Advertising", "marketing"),
+        ("DataSharing", "sale_share"),
+    ] {
         if let Some(granted) = preferences.get(theirs) {
             ours.insert(name.to_owned(), granted.clone());
         }
@@ -208,7 +211,8 @@ mod tests {
 
     #[test]
     fn a_single_product_stands_in_the_properties() {
-        let body = br#"{"event":"Product Viewed","messageId":"m","anonymousId":"a","properties":{"product_id":"p9","price":"3.50"}}"#;
+        let body =
+            br#"{"event":"Product Viewed","messageId":"m","anonymousId":"a","properties":{"product_id":"p9","price":"3.50"}}"#;
         let call = decode(Call::Track, body, 1).unwrap();
         let view = call.entries[0].decoded.as_ref().unwrap();
         assert_eq!((view.kind.as_str(), view.items[0].item_id.as_str(), view.items[0].price), ("view_item", "p9", Some(3.5)));

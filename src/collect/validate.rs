@@ -4,8 +4,8 @@ use crate::config::SitePolicy;
 use crate::event::draft::DraftLine;
 use crate::event::time::{ClientTime, corrected};
 use crate::event::{
-    ConsentClaim, Currency, CustomerId, Draft, Event, EventId, EventKind, ItemId, Line, Purposes, Rejection, RejectionCode, SiteId,
-    Source, Timestamp, UnitPrice, VisitorId,
+    ConsentClaim, Currency, CustomerId, Draft, Event, EventId, EventKind, ItemId, Line, Purposes, Rejection, RejectionCode,
+    SiteId, Source, Timestamp, UnitPrice, VisitorId,
 };
 
 /// Longest name of an item, search term or other text, in bytes.
@@ -43,8 +43,7 @@ impl Envelope {
             sale_share: own.sale_share.or(self.consent.sale_share),
             at: own.at.or(self.consent.at),
         };
-        let said_something =
-            claim.analytics.or(claim.personalization).or(claim.marketing).or(claim.sale_share).is_some();
+        let said_something = claim.analytics.or(claim.personalization).or(claim.marketing).or(claim.sale_share).is_some();
         let mut consent = claim.resolve(self.policy.consent.defaults());
         // Something said without a date was said when it happened; nobody consents in the future.
         consent.at = if said_something { Some(consent.at.unwrap_or(ts).min(self.received_at)) } else { None };
@@ -64,7 +63,10 @@ impl Envelope {
 /// The consent of the result is what the sender and the policy say; what is known from elsewhere comes later.
 pub fn validate(draft: Draft, envelope: &Envelope) -> Result<Event, Rejection> {
     let kind = EventKind::parse(&draft.kind).filter(|kind| *kind != EventKind::ConsentUpdate).ok_or_else(|| {
-        Rejection::new(RejectionCode::InvalidType, "`type` must be a GA4 event name: a letter, then up to 39 letters, digits or `_`.")
+        Rejection::new(
+            RejectionCode::InvalidType,
+            "`type` must be a GA4 event name: a letter, then up to 39 letters, digits or `_`.",
+        )
     })?;
     let id = EventId::new(&draft.id).map_err(|e| invalid_id("id", e))?;
     let visitor = match (&draft.visitor_id, &envelope.visitor) {
@@ -74,7 +76,10 @@ pub fn validate(draft: Draft, envelope: &Envelope) -> Result<Event, Rejection> {
         }
         (_, Some(visitor)) => visitor.clone(),
         (_, None) => {
-            return Err(Rejection::new(RejectionCode::MissingVisitor, "Nobody is named: send `visitor_id`, or let the cookie through."));
+            return Err(Rejection::new(
+                RejectionCode::MissingVisitor,
+                "Nobody is named: send `visitor_id`, or let the cookie through.",
+            ));
         }
     };
     let time = ClientTime { sent_at: draft.time.sent_at.or(envelope.sent_at), ..draft.time };
@@ -92,12 +97,13 @@ pub fn validate(draft: Draft, envelope: &Envelope) -> Result<Event, Rejection> {
     if draft.items.is_empty() && kind.needs_items() {
         return Err(Rejection::new(RejectionCode::MissingItems, format!("A `{}` needs `items`.", kind.as_str())));
     }
-    let currency = match &draft.currency {
-        None => None,
-        Some(code) => Some(Currency::parse(code).ok_or_else(|| {
-            Rejection::new(RejectionCode::InvalidCurrency, "`currency` must be an ISO 4217 code such as EUR.")
-        })?),
-    };
+    let currency =
+        match &draft.currency {
+            None => None,
+            Some(code) => Some(Currency::parse(code).ok_or_else(|| {
+                Rejection::new(RejectionCode::InvalidCurrency, "`currency` must be an ISO 4217 code such as EUR.")
+            })?),
+        };
     let mut params = draft.params;
     let value_minor = match (draft.value, currency) {
         (None, _) => None,
@@ -159,7 +165,11 @@ fn validate_line(line: DraftLine) -> Result<Line, Rejection> {
         item,
         name: text("item_name", line.name)?,
         brand: text("item_brand", line.brand)?,
-        categories: line.categories.into_iter().filter_map(|c| text("item_category", Some(c)).transpose()).collect::<Result<_, _>>()?,
+        categories: line
+            .categories
+            .into_iter()
+            .filter_map(|c| text("item_category", Some(c)).transpose())
+            .collect::<Result<_, _>>()?,
         variant: text("item_variant", line.variant)?,
         price,
         quantity: line.quantity,

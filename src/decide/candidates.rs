@@ -212,7 +212,9 @@ impl<'a> Candidates<'a> {
     fn catalog(&self, count: usize) -> Vec<Candidate> {
         let len = u32::try_from(self.snapshot.index.len()).unwrap_or(u32::MAX);
         let most = u32::try_from(MOST.max(count)).unwrap_or(u32::MAX);
-        (0..len.min(most)).map(|n| Candidate { slot: len - 1 - n, score: 0.0, rung: Rung::Catalog, support: 0, because: None }).collect()
+        (0..len.min(most))
+            .map(|n| Candidate { slot: len - 1 - n, score: 0.0, rung: Rung::Catalog, support: 0, because: None })
+            .collect()
     }
 }
 

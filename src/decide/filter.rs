@@ -153,7 +153,8 @@ fn test(field: &Field, op: &str, value: &Value) -> Result<Test, String> {
         "eq" | "ne" | "in" | "not_in" => {
             let positive = matches!(op, "eq" | "in");
             if numeric {
-                let numbers = list()?.iter().map(|v| v.as_f64().ok_or("this field is compared with numbers")).collect::<Result<_, _>>()?;
+                let numbers =
+                    list()?.iter().map(|v| v.as_f64().ok_or("this field is compared with numbers")).collect::<Result<_, _>>()?;
                 Test::NumberIn(numbers, positive)
             } else {
                 let texts = list()?.iter().map(text_of).collect::<Option<_>>().ok_or("this field is compared with texts")?;
@@ -167,7 +168,9 @@ fn test(field: &Field, op: &str, value: &Value) -> Result<Test, String> {
         "contains" => Test::Contains(text()?),
         "prefix" => Test::Prefix(text()?),
         "exists" => Test::Exists(value.as_bool().unwrap_or(true)),
-        other => return Err(format!("`{other}` is no operator; use eq, ne, in, not_in, lt, lte, gt, gte, contains, prefix or exists")),
+        other => {
+            return Err(format!("`{other}` is no operator; use eq, ne, in, not_in, lt, lte, gt, gte, contains, prefix or exists"));
+        }
     })
 }
 

@@ -93,16 +93,8 @@ pub const BUILT_IN: &[Placement] = &[
         kind: Kind::Items(&[CoOccurrence, PopularInCategory, Popular, Catalog]),
         title: "Goes well with your basket",
     },
-    Placement {
-        id: "similar",
-        kind: Kind::Items(&[CoView, PopularInCategory, Popular, Catalog]),
-        title: "Similar items",
-    },
-    Placement {
-        id: "for-you",
-        kind: Kind::Items(&[Session, Affinity, Trending, Popular, Catalog]),
-        title: "For you",
-    },
+    Placement { id: "similar", kind: Kind::Items(&[CoView, PopularInCategory, Popular, Catalog]), title: "Similar items" },
+    Placement { id: "for-you", kind: Kind::Items(&[Session, Affinity, Trending, Popular, Catalog]), title: "For you" },
     Placement { id: "recently-viewed", kind: Kind::Items(&[History]), title: "The page you made" },
     Placement { id: "buy-again", kind: Kind::Items(&[Repeat]), title: "Buy again" },
     Placement { id: "trending", kind: Kind::Items(&[Trending, Popular, Catalog]), title: "Trending now" },

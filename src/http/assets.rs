@@ -25,7 +25,10 @@ async fn sdk_file(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let (version, file) = (request.match_info().query("version"), request.match_info().query("file"));
     let found = SDK.iter().find(|(name, ..)| version == SDK_VERSION && *name == file);
     let Some((_, kind, bytes)) = found else {
-        return Err(Problem::new(Code::NotFound, format!("There is /sdk/{SDK_VERSION}/rapport.js and /sdk/{SDK_VERSION}/rapport.mjs.")));
+        return Err(Problem::new(
+            Code::NotFound,
+            format!("There is /sdk/{SDK_VERSION}/rapport.js and /sdk/{SDK_VERSION}/rapport.mjs."),
+        ));
     };
     Ok(HttpResponse::Ok()
         .content_type(*kind)
@@ -40,8 +43,14 @@ async fn sdk_file(request: HttpRequest) -> Result<HttpResponse, Problem> {
 pub fn demo(config: &mut web::ServiceConfig, demo: Arc<Demo>) {
     config
         .app_data(web::Data::new(demo))
-        .service(web::resource("/").route(web::get().to(|| async { HttpResponse::Found().insert_header(("Location", "/demo/")).finish() })))
-        .service(web::resource("/demo").route(web::get().to(|| async { HttpResponse::Found().insert_header(("Location", "/demo/")).finish() })))
+        .service(
+            web::resource("/")
+                .route(web::get().to(|| async { HttpResponse::Found().insert_header(("Location", "/demo/")).finish() })),
+        )
+        .service(
+            web::resource("/demo")
+                .route(web::get().to(|| async { HttpResponse::Found().insert_header(("Location", "/demo/")).finish() })),
+        )
         .service(super::resource("/demo/{path:.*}").route(web::get().to(demo_file)));
 }
 
@@ -56,7 +65,8 @@ async fn demo_file(demo: web::Data<Arc<Demo>>, request: HttpRequest) -> Result<H
             .insert_header(("Cache-Control", "public, max-age=3600"))
             .body(svg.to_owned()));
     }
-    let (bytes, kind) = storefront::asset(path).ok_or_else(|| Problem::new(Code::NotFound, "There is no such page in the shop."))?;
+    let (bytes, kind) =
+        storefront::asset(path).ok_or_else(|| Problem::new(Code::NotFound, "There is no such page in the shop."))?;
     Ok(HttpResponse::Ok()
         .content_type(kind)
         .insert_header(("Cache-Control", "no-cache"))

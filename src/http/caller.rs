@@ -40,7 +40,10 @@ impl Caller {
         let mut key: Option<&str> = header.as_deref();
         for given in from_browser.into_iter().flatten() {
             if given.starts_with("sk_") {
-                return Err(Problem::new(Code::SecretKeyExposed, "Send secret keys in the Authorization header only, and revoke this one."));
+                return Err(Problem::new(
+                    Code::SecretKeyExposed,
+                    "Send secret keys in the Authorization header only, and revoke this one.",
+                ));
             }
             match key {
                 Some(other) if other != given => {
@@ -55,7 +58,8 @@ impl Caller {
                 "Send the key as `Authorization: Bearer …`; pages may also use `?key=` or `key` in the body.",
             ));
         };
-        let key = app.keys.find(text).ok_or_else(|| Problem::new(Code::InvalidKey, "There is no such key, or it was revoked."))?;
+        let key =
+            app.keys.find(text).ok_or_else(|| Problem::new(Code::InvalidKey, "There is no such key, or it was revoked."))?;
         if let (KeyKind::Publishable, Some(origin)) = (key.record.kind, request.headers().get(ORIGIN)) {
             let origin = origin.to_str().unwrap_or_default();
             if !key.allows_origin(origin) {
@@ -67,16 +71,18 @@ impl Caller {
             app.metrics.rate_limited.inc();
             return Err(Problem::new(Code::RateLimited, "This key has used up its allowance.").retry_after(seconds));
         }
-        let site = app.site(&key.record.site).ok_or_else(|| Problem::new(Code::InvalidKey, "The key's site does not exist any more."))?;
+        let site = app
+            .site(&key.record.site)
+            .ok_or_else(|| Problem::new(Code::InvalidKey, "The key's site does not exist any more."))?;
         Ok(Self { site, who: Who::Key(key) })
     }
 
     fn person(app: &App, query: &Query, token: &str, now: Timestamp) -> Result<Self, Problem> {
-        let claims = app
-            .secrets
-            .claims(token, now)
-            .ok_or_else(|| Problem::new(Code::InvalidKey, "The token is not ours or has expired; make one with `rapport token`."))?;
-        let site = SiteId::parse(query.get("site").unwrap_or("default")).map_err(|e| Problem::new(Code::InvalidRequest, e.to_string()))?;
+        let claims = app.secrets.claims(token, now).ok_or_else(|| {
+            Problem::new(Code::InvalidKey, "The token is not ours or has expired; make one with `rapport token`.")
+        })?;
+        let site = SiteId::parse(query.get("site").unwrap_or("default"))
+            .map_err(|e| Problem::new(Code::InvalidRequest, e.to_string()))?;
         let site = app.site(&site).ok_or_else(|| Problem::new(Code::NotFound, "There is no such site."))?;
         Ok(Self { site, who: Who::Person(claims) })
     }
@@ -92,7 +98,11 @@ impl Caller {
             Who::Person(claims) => claims.role >= role,
             Who::Key(_) => self.is_server(),
         };
-        if allowed { Ok(self) } else { Err(Problem::new(Code::Forbidden, "This needs a role token; make one with `rapport token`.")) }
+        if allowed {
+            Ok(self)
+        } else {
+            Err(Problem::new(Code::Forbidden, "This needs a role token; make one with `rapport token`."))
+        }
     }
 
     /// Returns whether it holds a secret key.

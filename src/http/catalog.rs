@@ -30,7 +30,8 @@ pub async fn post_items(app: web::Data<Arc<App>>, request: HttpRequest, payload:
     let caller = caller(&app, &request)?;
     body::check_type(&request)?;
     let bytes = body::read(&request, payload, MAX_BULK).await?;
-    let text = std::str::from_utf8(&bytes).map_err(|e| Problem::new(Code::MalformedJson, format!("The body is not UTF-8: {e}.")))?;
+    let text =
+        std::str::from_utf8(&bytes).map_err(|e| Problem::new(Code::MalformedJson, format!("The body is not UTF-8: {e}.")))?;
     let drafts = read_lines(&request, text)?;
     let mut results: Vec<Value> = Vec::with_capacity(drafts.len());
     let mut places = Vec::new();
@@ -43,7 +44,9 @@ pub async fn post_items(app: web::Data<Arc<App>>, request: HttpRequest, payload:
                 lines.push((draft, Expect::Any));
             }
             Err(rejection) => {
-                results.push(json!({"line": line, "result": "rejected", "code": rejection.code.as_str(), "detail": rejection.detail}));
+                results.push(
+                    json!({"line": line, "result": "rejected", "code": rejection.code.as_str(), "detail": rejection.detail}),
+                );
             }
         }
     }
@@ -84,7 +87,8 @@ type Line = (usize, Result<ItemDraft, Rejection>);
 fn read_lines(request: &HttpRequest, text: &str) -> Result<Vec<Line>, Problem> {
     let malformed = |e: serde_json::Error| Problem::new(Code::MalformedJson, format!("The body is no JSON: {e}."));
     let kind = request.headers().get(CONTENT_TYPE).and_then(|h| h.to_str().ok()).unwrap_or_default();
-    let lines = kind.contains("ndjson") || kind.contains("jsonl") || text.trim_start().starts_with('{') && text.trim_end().contains('\n');
+    let lines =
+        kind.contains("ndjson") || kind.contains("jsonl") || text.trim_start().starts_with('{') && text.trim_end().contains('\n');
     if lines && serde_json::from_str::<Value>(text).is_err() {
         let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
         return Ok(lines.map(|(n, line)| (n + 1, ItemDraft::from_json(line))).collect());
@@ -105,7 +109,8 @@ fn draft(value: Value) -> Result<ItemDraft, Rejection> {
 }
 
 fn item_id(request: &HttpRequest) -> Result<ItemId, Problem> {
-    ItemId::new(request.match_info().query("item_id")).map_err(|e| Problem::new(Code::InvalidRequest, format!("The item id {e}.")))
+    ItemId::new(request.match_info().query("item_id"))
+        .map_err(|e| Problem::new(Code::InvalidRequest, format!("The item id {e}.")))
 }
 
 fn unknown() -> Problem {
@@ -143,7 +148,8 @@ pub async fn put_item(app: web::Data<Arc<App>>, request: HttpRequest, payload: w
     let id = item_id(&request)?;
     let expect = expectation(&request)?;
     let bytes = body::read(&request, payload, 1 << 20).await?;
-    let value: Value = serde_json::from_slice(&bytes).map_err(|e| Problem::new(Code::MalformedJson, format!("The body is no JSON: {e}.")))?;
+    let value: Value =
+        serde_json::from_slice(&bytes).map_err(|e| Problem::new(Code::MalformedJson, format!("The body is no JSON: {e}.")))?;
     let Value::Object(mut map) = value else { return Err(Problem::invalid("body", "must be a JSON object")) };
     if map.get("item_id").is_some_and(|given| given.as_str() != Some(id.as_str())) {
         return Err(Problem::invalid("item_id", "differs from the one in the address"));

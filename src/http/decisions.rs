@@ -36,8 +36,19 @@ const MAX_IDS: usize = 500;
 /// Fields of the catalog an answer holds where the request does not choose.
 const DEFAULT_FIELDS: &[&str] = &["title", "price", "currency", "image_url", "url"];
 const FIELDS: &[&str] = &[
-    "title", "description", "categories", "brand", "price", "list_price", "currency", "stock", "availability", "image_url", "url",
-    "group_id", "attributes",
+    "title",
+    "description",
+    "categories",
+    "brand",
+    "price",
+    "list_price",
+    "currency",
+    "stock",
+    "availability",
+    "image_url",
+    "url",
+    "group_id",
+    "attributes",
 ];
 
 /// The body of `/v1/decide`.
@@ -123,7 +134,9 @@ pub async fn recommendations(app: web::Data<Arc<App>>, request: HttpRequest) -> 
     let name = request.match_info().query("placement");
     let filter = match query.get("filter") {
         None | Some("") => None,
-        Some(text) => Some(serde_json::from_str(text).map_err(|e| Problem::new(Code::InvalidFilter, format!("`filter` is no JSON: {e}.")))?),
+        Some(text) => Some(
+            serde_json::from_str(text).map_err(|e| Problem::new(Code::InvalidFilter, format!("`filter` is no JSON: {e}.")))?,
+        ),
     };
     let list = |field: &str| -> Vec<IdBody> {
         let text = query.get(field).unwrap_or_default();
@@ -157,7 +170,10 @@ pub async fn recommendations(app: web::Data<Arc<App>>, request: HttpRequest) -> 
         return Err(Problem::internal(&"a placement had no answer"));
     };
     answer.insert("request_id".to_owned(), request_id.into());
-    Ok(HttpResponse::Ok().content_type("application/json").insert_header(("Cache-Control", "no-store")).body(Value::Object(answer).to_string()))
+    Ok(HttpResponse::Ok()
+        .content_type("application/json")
+        .insert_header(("Cache-Control", "no-store"))
+        .body(Value::Object(answer).to_string()))
 }
 
 /// `POST /v1/decide`
@@ -167,7 +183,8 @@ pub async fn decide_page(app: web::Data<Arc<App>>, request: HttpRequest, payload
     let query = Query::of(&request)?;
     body::check_type(&request)?;
     let bytes = body::read(&request, payload, app.config.collect.server_body_kib << 10).await?;
-    let text = std::str::from_utf8(&bytes).map_err(|e| Problem::new(Code::MalformedJson, format!("The body is not UTF-8: {e}.")))?;
+    let text =
+        std::str::from_utf8(&bytes).map_err(|e| Problem::new(Code::MalformedJson, format!("The body is not UTF-8: {e}.")))?;
     let body: DecideBody<'_> = serde_json::from_str(text).map_err(|e| {
         let code = if e.is_data() { Code::InvalidRequest } else { Code::MalformedJson };
         Problem::new(code, format!("The body cannot be read: {e}."))
@@ -180,7 +197,13 @@ pub async fn decide_page(app: web::Data<Arc<App>>, request: HttpRequest, payload
         session_id: body.session_id,
         seq: body.seq,
         sent_at: body.sent_at.map(|v| json::time_from_value("sent_at", v)).transpose().map_err(invalid)?.flatten(),
-        consent: body.consent.filter(|v| !v.is_null()).map(json::claim_from_value).transpose().map_err(invalid)?.unwrap_or_default(),
+        consent: body
+            .consent
+            .filter(|v| !v.is_null())
+            .map(json::claim_from_value)
+            .transpose()
+            .map_err(invalid)?
+            .unwrap_or_default(),
     };
     let page = check(&app, &caller, &body.context, body.placements, body.explain, body.deadline_ms)?;
     let envelope = events::envelope(&app, &caller, &request, &whose, &words, now);
@@ -358,7 +381,9 @@ async fn page_answers(
         .into_iter()
         .zip(&page.wanted)
         .enumerate()
-        .map(|(n, (answer, wanted))| (answer.placement.id, write(&snapshot, &answer, wanted, &format!("{request_id}-{n}"), page.explain)))
+        .map(|(n, (answer, wanted))| {
+            (answer.placement.id, write(&snapshot, &answer, wanted, &format!("{request_id}-{n}"), page.explain))
+        })
         .collect();
     (request_id, written)
 }
@@ -438,7 +463,11 @@ fn write(snapshot: &Snapshot, answer: &Answer, wanted: &Wanted, recommendation_i
     value
 }
 
-fn explain_item(snapshot: &Snapshot, build: Option<&serving::ServedBuild>, candidate: &crate::decide::candidates::Candidate) -> Value {
+fn explain_item(
+    snapshot: &Snapshot,
+    build: Option<&serving::ServedBuild>,
+    candidate: &crate::decide::candidates::Candidate,
+) -> Value {
     let mut explained = json!({"source": candidate.rung.as_str(), "score": candidate.score});
     let relation = match candidate.rung {
         placement::Rung::CoView => Relation::Viewed,

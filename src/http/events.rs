@@ -108,7 +108,14 @@ pub fn whose(app: &App, caller: &Caller, request: &HttpRequest, body_id: Option<
 }
 
 /// Returns what a batch says about all of its events.
-pub fn envelope(app: &App, caller: &Caller, request: &HttpRequest, whose: &Whose, batch: &BatchWords, now: Timestamp) -> Envelope {
+pub fn envelope(
+    app: &App,
+    caller: &Caller,
+    request: &HttpRequest,
+    whose: &Whose,
+    batch: &BatchWords,
+    now: Timestamp,
+) -> Envelope {
     Envelope {
         site: caller.site.id.clone(),
         policy: caller.site.policy,
@@ -138,7 +145,8 @@ pub fn set_cookie(app: &App, request: &HttpRequest, envelope: &Envelope, whose: 
     let visitor = whose.visitor.as_ref()?;
     let consent = envelope.consent(None, envelope.received_at);
     let http = &app.config.http;
-    let cookie = |days| app.secrets.visitor_cookie(&envelope.site, visitor, days, http.cookie_cross_site, caller::is_secure(app, request));
+    let cookie =
+        |days| app.secrets.visitor_cookie(&envelope.site, visitor, days, http.cookie_cross_site, caller::is_secure(app, request));
     if whose.minted && (kept_any || consent.purposes.storage().is_some()) {
         return Some(cookie(http.cookie_days));
     }
@@ -196,7 +204,12 @@ pub async fn post_segment(
 }
 
 /// Takes a batch in and says what became of it.
-pub async fn accept(app: &App, request: &HttpRequest, envelope: &Envelope, entries: Vec<Entry>) -> Result<(BatchAnswer, bool), Problem> {
+pub async fn accept(
+    app: &App,
+    request: &HttpRequest,
+    envelope: &Envelope,
+    entries: Vec<Entry>,
+) -> Result<(BatchAnswer, bool), Problem> {
     let (ids, decoded): (Vec<_>, Vec<_>) = entries.into_iter().map(|entry| (entry.id, entry.decoded)).unzip();
     let outcomes = app.collector.accept(envelope, caller::user_agent(request), decoded).await;
     let lost = |outcome: &Outcome| matches!(outcome, Outcome::Retry(RetryReason::Overloaded | RetryReason::LogUnavailable));

@@ -29,9 +29,17 @@ pub async fn document() -> HttpResponse {
 /// `GET /docs`
 pub fn docs(config: &mut web::ServiceConfig) {
     config
-        .service(super::resource("/docs").route(web::get().to(|| page("text/html; charset=utf-8", include_str!("docs/docs.html")))))
-        .service(super::resource("/docs/docs.js").route(web::get().to(|| page("text/javascript; charset=utf-8", include_str!("docs/docs.js")))))
-        .service(super::resource("/docs/docs.css").route(web::get().to(|| page("text/css; charset=utf-8", include_str!("docs/docs.css")))));
+        .service(
+            super::resource("/docs").route(web::get().to(|| page("text/html; charset=utf-8", include_str!("docs/docs.html")))),
+        )
+        .service(
+            super::resource("/docs/docs.js")
+                .route(web::get().to(|| page("text/javascript; charset=utf-8", include_str!("docs/docs.js")))),
+        )
+        .service(
+            super::resource("/docs/docs.css")
+                .route(web::get().to(|| page("text/css; charset=utf-8", include_str!("docs/docs.css")))),
+        );
 }
 
 async fn page(kind: &'static str, text: &'static str) -> HttpResponse {

@@ -22,7 +22,9 @@ pub fn look(site: &Site, metrics: &Metrics) {
     let Some(active) = active else { return };
     let id = active.to_string();
     let serving = site.live.snapshot().build.as_ref().map(|b| b.id.clone());
-    if serving.as_deref() == Some(&id) || site.refused.lock().unwrap_or_else(std::sync::PoisonError::into_inner).as_deref() == Some(&id) {
+    if serving.as_deref() == Some(&id)
+        || site.refused.lock().unwrap_or_else(std::sync::PoisonError::into_inner).as_deref() == Some(&id)
+    {
         return;
     }
     match ServedBuild::open(&build_dir(&site.models_dir, &id)) {

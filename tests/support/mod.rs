@@ -1,1 +1,4 @@
-pub(crate) mod redis_server;
+//! What tests share: real servers, started here.
+
+pub mod redis_server;
+pub mod server;

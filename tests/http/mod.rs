@@ -1,0 +1,3 @@
+//! The API, as callers see it.
+
+mod first_day;
