@@ -66,6 +66,10 @@ impl Builds {
         if let Ok(mut session @ Session::Server(_)) = Session::connect(&context.config, &context.data_dir).await {
             session.ask(Request::LookForBuilds).await?;
         }
-        if self.json { print_json(&serde_json::json!({"active": active})) } else { Ok(println!("active: {active}")) }
+        if self.json {
+            return print_json(&serde_json::json!({"active": active}));
+        }
+        println!("active: {active}");
+        Ok(())
     }
 }
