@@ -3,3 +3,4 @@
 mod http;
 mod stores;
 mod support;
+mod tidy;
