@@ -68,7 +68,8 @@ const FALLBACK = 'sdk_fallback';
 export function decisionOf(body: unknown, ids: string[], fallback?: { served_by: typeof FALLBACK }): Decision {
 	const decision: Decision = { ...(body as Decision | undefined), ...fallback, placements: {} };
 	for (const id of ids) {
-		const answer = (body as Decision | undefined)?.placements?.[id];
+		// A banner placement has no items.
+		const answer: Partial<PlacementAnswer> | undefined = (body as Decision | undefined)?.placements?.[id];
 		decision.placements[id] = { items: [], ...(answer ?? { served_by: FALLBACK }), ...fallback, placement: id };
 	}
 	return decision;
