@@ -42,10 +42,16 @@ const browser = await chromium.launch({
 	args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking'],
 });
 const shelves = async (page, id) => {
-	await page.waitForFunction((id) => document.querySelectorAll(`[aria-labelledby="shelf-${id}"] a[href*="/demo/product/"]`).length > 0, id, {
-		timeout: 15_000,
-	});
-	return page.$$eval(`[aria-labelledby="shelf-${id}"] a[href*="/demo/product/"]`, (links) => links.map((a) => a.getAttribute('href')));
+	await page.waitForFunction(
+		(id) => document.querySelectorAll(`[aria-labelledby="shelf-${id}"] a[href*="/demo/product/"]`).length > 0,
+		id,
+		{
+			timeout: 15_000,
+		},
+	);
+	return page.$$eval(`[aria-labelledby="shelf-${id}"] a[href*="/demo/product/"]`, (links) =>
+		links.map((a) => a.getAttribute('href')),
+	);
 };
 const shot = async (page, name) => {
 	if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `${name}.png`), fullPage: true });
@@ -93,8 +99,10 @@ try {
 		const cookie = (await context.cookies()).find((c) => c.name.startsWith('rapport_'));
 		assert.ok(cookie?.httpOnly, 'the visitor cookie is there, and not for scripts');
 
-		const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-		assert.equal(overflow, 0, `${width}: nothing sticks out sideways`);
+		const overflow = await page.evaluate(
+			() => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+		);
+		assert.ok(overflow <= 0, `${width}: ${overflow} px stick out sideways`);
 		assert.deepEqual(wrong, [], `${width}: no errors in the console`);
 		await context.close();
 		console.log(`ok  the shop at ${width} px`);
