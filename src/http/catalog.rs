@@ -110,8 +110,12 @@ fn draft(value: Value) -> Result<ItemDraft, Rejection> {
 }
 
 fn item_id(request: &HttpRequest) -> Result<ItemId, Problem> {
-    ItemId::new(request.match_info().query("item_id"))
-        .map_err(|e| Problem::new(Code::InvalidRequest, format!("The item id {e}.")))
+    // `query` would leave `%2F`, `%25` and `%2B` as they are: an item named `a/b` could not be addressed.
+    let id: String = request
+        .match_info()
+        .load()
+        .map_err(|e| Problem::new(Code::InvalidRequest, format!("The item id cannot be read: {e}.")))?;
+    ItemId::new(&id).map_err(|e| Problem::new(Code::InvalidRequest, format!("The item id {e}.")))
 }
 
 fn unknown() -> Problem {

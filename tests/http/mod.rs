@@ -1,3 +1,4 @@
 //! The API, as callers see it.
 
 mod first_day;
+mod openapi;
