@@ -148,8 +148,13 @@ pub fn id_of(text: &str) -> Option<String> {
         id: serde_json::Value,
     }
     let json::Object(Id { id }) = serde_json::from_str(text).ok()?;
+    id_from_value(&id)
+}
+
+/// Returns the id a value is, where it is one.
+pub fn id_from_value(id: &serde_json::Value) -> Option<String> {
     match id {
-        serde_json::Value::String(id) => readable(id),
+        serde_json::Value::String(id) => readable(id.clone()),
         serde_json::Value::Number(n) if n.is_i64() || n.is_u64() => Some(n.to_string()),
         _ => None,
     }
