@@ -34,6 +34,34 @@ fn now(app: &App) -> Timestamp {
     app.clock.now()
 }
 
+/// Returns a part of the path as it was meant.
+///
+/// The router leaves `/`, `%` and `+` as they were sent, so that they do not divide the path; here they are letters.
+fn path_part(request: &HttpRequest, name: &str) -> String {
+    let sent = request.match_info().query(name);
+    let mut parts = sent.split('%');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let letter = match part.as_bytes() {
+            [b'2', b'f' | b'F', ..] => Some('/'),
+            [b'2', b'5', ..] => Some('%'),
+            [b'2', b'b' | b'B', ..] => Some('+'),
+            _ => None,
+        };
+        match letter.zip(part.get(2..)) {
+            Some((letter, rest)) => {
+                text.push(letter);
+                text.push_str(rest);
+            }
+            None => {
+                text.push('%');
+                text.push_str(part);
+            }
+        }
+    }
+    text
+}
+
 /// What a server serves besides the API.
 #[derive(Debug, Clone, Default)]
 pub struct Extras {

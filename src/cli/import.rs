@@ -14,7 +14,7 @@ use super::progress::Progress;
 use super::{Context, print_json, site};
 use crate::collect::validate::{Envelope, validate};
 use crate::control::{Answer, Request, Session};
-use crate::event::{ConsentClaim, Currency, Event, SiteId, Source, Timestamp};
+use crate::event::{ConsentClaim, Currency, Event, EventKind, SiteId, Source, Timestamp};
 use crate::import::{self, Doctor, Format, ImportError, NonProducts, Options, Parsed, Report};
 
 /// Lines of an imported event: whole orders, however long.
@@ -243,12 +243,15 @@ fn read(
                 noticed.doctor.observe(&draft);
                 noticed.non_products.observe(format, &draft);
                 match validate(*draft, envelope) {
-                    Ok(event) if event.consent.purposes.storage().is_none() => batch.rejected.push(Rejected {
-                        line,
-                        rows,
-                        reason: "no_consent".to_owned(),
-                        detail: "neither analytics nor personalization was agreed to".to_owned(),
-                    }),
+                    // The record of a withdrawal says that nothing may be kept, and must be.
+                    Ok(event) if event.consent.purposes.storage().is_none() && event.kind != EventKind::ConsentUpdate => {
+                        batch.rejected.push(Rejected {
+                            line,
+                            rows,
+                            reason: "no_consent".to_owned(),
+                            detail: "neither analytics nor personalization was agreed to".to_owned(),
+                        })
+                    }
                     Ok(event) => {
                         batch.lines += event.items.len();
                         batch.events.push((event, rows));

@@ -92,6 +92,14 @@ impl Caller {
         if self.is_server() { Ok(self) } else { Err(Problem::new(Code::Forbidden, "This needs a secret key.")) }
     }
 
+    /// Returns the caller if it holds a key: events come from pages and servers, not from people.
+    pub fn with_key(self) -> Result<Self, Problem> {
+        match self.who {
+            Who::Key(_) => Ok(self),
+            Who::Person(_) => Err(Problem::new(Code::Forbidden, "This needs a key.")),
+        }
+    }
+
     /// Returns the caller if it is a person with at least this role, or the shop's server.
     pub fn with_role(self, role: Role) -> Result<Self, Problem> {
         let allowed = match &self.who {

@@ -110,12 +110,8 @@ fn draft(value: Value) -> Result<ItemDraft, Rejection> {
 }
 
 fn item_id(request: &HttpRequest) -> Result<ItemId, Problem> {
-    // `query` would leave `%2F`, `%25` and `%2B` as they are: an item named `a/b` could not be addressed.
-    let id: String = request
-        .match_info()
-        .load()
-        .map_err(|e| Problem::new(Code::InvalidRequest, format!("The item id cannot be read: {e}.")))?;
-    ItemId::new(&id).map_err(|e| Problem::new(Code::InvalidRequest, format!("The item id {e}.")))
+    ItemId::new(&super::path_part(request, "item_id"))
+        .map_err(|e| Problem::new(Code::InvalidRequest, format!("The item id {e}.")))
 }
 
 fn unknown() -> Problem {
@@ -132,10 +128,16 @@ fn expectation(request: &HttpRequest) -> Result<Expect, Problem> {
         Some(value) => value
             .to_str()
             .ok()
-            .and_then(|text| text.trim().trim_matches('"').parse().ok())
+            .and_then(|text| revision(text.trim()))
             .map(Expect::Revision)
             .ok_or_else(|| Problem::invalid("If-Match", "must be a revision as `ETag` gave it")),
     }
+}
+
+/// Returns the revision of an entity tag, in its quotes or without.
+fn revision(tag: &str) -> Option<u64> {
+    let digits = tag.strip_prefix('"').map_or(Some(tag), |rest| rest.strip_suffix('"'))?;
+    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
 }
 
 /// `GET /v1/catalog/items/{item_id}`
@@ -196,7 +198,7 @@ pub async fn delete_item(app: web::Data<Arc<App>>, request: HttpRequest) -> Resu
     }
 }
 
-/// `GET /v1/catalog/items?after&limit`: in the order items became known.
+/// `GET /v1/catalog/items?cursor&limit`: in the order items became known.
 pub async fn list_items(app: web::Data<Arc<App>>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let caller = caller(&app, &request)?;
     let query = Query::of(&request)?;
@@ -207,7 +209,8 @@ pub async fn list_items(app: web::Data<Arc<App>>, request: HttpRequest) -> Resul
     let (after, limit) = (number("cursor", 0)?, number("limit", 100)?.clamp(1, 1_000));
     let index = caller.site.catalog.index();
     let items: Vec<Value> = index.items().skip(after).take(limit).filter(|i| !i.withdrawn).map(|i| to_json(&i)).collect();
-    let next = (after + limit < index.len()).then(|| (after + limit).to_string());
+    let end = after.saturating_add(limit);
+    let next = (end < index.len()).then(|| end.to_string());
     Ok(HttpResponse::Ok().json(json!({"items": items, "next_cursor": next})))
 }
 
