@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ pub struct ApplyParts {
 pub struct Apply {
     workers: Vec<mpsc::UnboundedSender<Job>>,
     paused: Arc<AtomicBool>,
+    /// Everything before this position was handed to the workers.
+    handed: Arc<AtomicU64>,
     metrics: Metrics,
 }
 
@@ -82,11 +84,12 @@ impl Apply {
     /// Returns the way to the workers and the queues they will read, so that the log can be opened before they start.
     pub fn new(metrics: Metrics) -> (Self, Queues) {
         let (workers, queues) = (0..WORKERS).map(|_| mpsc::unbounded_channel()).unzip();
-        (Self { workers, paused: Arc::new(AtomicBool::new(false)), metrics }, Queues(queues))
+        (Self { workers, paused: Arc::default(), handed: Arc::default(), metrics }, Queues(queues))
     }
 
-    /// Starts the workers; they first read the log from `checkpoint`.
-    pub fn start(&self, queues: Queues, parts: &ApplyParts, checkpoint: Position) {
+    /// Starts the workers; they first read the log from `checkpoint`, at least to `end`.
+    pub fn start(&self, queues: Queues, parts: &ApplyParts, checkpoint: Position, end: Position) {
+        self.handed.fetch_max(end.0, Ordering::SeqCst);
         for (index, queue) in queues.0.into_iter().enumerate() {
             let paused = self.paused.clone();
             let worker = Worker { index, parts: parts.clone(), behind: Some(checkpoint), paused, reported: false };
@@ -98,6 +101,7 @@ impl Apply {
     pub fn hand_over(&self, events: Vec<Committed>, reply: Reply) {
         let ticket = Arc::new(Ticket(Mutex::new(Some(reply))));
         self.metrics.fold_backlog.add(i64::try_from(events.len()).unwrap_or(0));
+        let through = events.last().map(|committed| committed.position.after());
         let mut parts: Vec<Vec<Committed>> = (0..self.workers.len()).map(|_| Vec::new()).collect();
         for committed in events {
             parts[worker_of(&committed.event.site, &committed.event.visitor)].push(committed);
@@ -108,6 +112,16 @@ impl Apply {
                 let _ = worker.send(Job::Fold { events, ticket: ticket.clone() });
             }
         }
+        if let Some(through) = through {
+            self.handed.fetch_max(through.0, Ordering::SeqCst);
+        }
+    }
+
+    /// Returns the position before which everything has reached the workers: once they are settled, the profiles hold it.
+    ///
+    /// The log's own end may be a moment ahead, and a checkpoint taken there would pass over events that no profile has.
+    pub fn handed_over(&self) -> Position {
+        Position(self.handed.load(Ordering::SeqCst))
     }
 
     /// Waits until everything handed over before is dealt with; returns whether all of it is in the profiles.
