@@ -184,7 +184,7 @@ impl App {
         if recovery.truncated_bytes > 0 {
             warn!(bytes = recovery.truncated_bytes, "The event log ended in a write that was never acknowledged; it was cut off");
         }
-        apply.start(queues, &parts, Position(checkpoint));
+        apply.start(queues, &parts, Position(checkpoint), recovery.end);
         let collector = Collector {
             log,
             dedupe,
@@ -298,7 +298,7 @@ impl App {
 
     /// Notes how far the profiles hold the log, so that a start need not read more than that.
     pub async fn checkpoint(&self) {
-        let through = self.collector.log.end();
+        let through = self.apply.handed_over();
         if !self.apply.settled().await {
             return;
         }
@@ -334,6 +334,14 @@ impl App {
         if let Err(error) = looked.await {
             warn!(%error, "Looking for builds was cut short");
         }
+    }
+
+    /// Like [`App::look_for_builds`], when somebody asks: a build that was refused before may have been mended.
+    pub async fn look_again_for_builds(self: &Arc<Self>) {
+        for site in self.sites() {
+            *site.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        self.look_for_builds().await;
     }
 
     /// Turns closed segments of the log into Parquet; with `rotate`, the current one too.

@@ -227,7 +227,7 @@ impl Executor {
                 Answer::Done
             }
             Request::LookForBuilds => {
-                app.look_for_builds().await;
+                app.look_again_for_builds().await;
                 Answer::Done
             }
             Request::Replay { site } => {
