@@ -262,8 +262,9 @@ impl App {
                     tokio::time::sleep(REFRESH_EVERY).await;
                     // Other nodes share these documents.
                     let refreshed = async {
+                        app.open_new_sites().await?;
                         app.keys.reload().await?;
-                        app.catalogs.refresh().await
+                        app.catalogs.refresh().await.map_err(AppError::from)
                     };
                     if let Err(error) = refreshed.await {
                         warn!(%error, "Changes of other nodes cannot be read just now");
@@ -291,6 +292,20 @@ impl App {
         let put =
             DocumentPut { id: id.as_str().to_owned(), expect: Expect::Any, body: Some(Vec::new()), external_revision: None };
         self.documents.put_many(SYSTEM, "site", vec![put]).await?;
+        self.open_site(id).await
+    }
+
+    /// Opens sites that other nodes have made.
+    async fn open_new_sites(&self) -> Result<(), AppError> {
+        for id in site_ids(&self.config, &self.documents).await? {
+            if self.site(&id).is_none() {
+                self.open_site(&id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn open_site(&self, id: &SiteId) -> Result<Arc<Site>, AppError> {
         let site = open_site(id.clone(), &self.config, &self.paths, &self.catalogs).await?;
         let mut sites = self.sites.write().unwrap_or_else(PoisonError::into_inner);
         Ok(sites.entry(id.clone()).or_insert(site).clone())

@@ -98,6 +98,7 @@ pub enum Answer {
         identical: u64,
         changed: u64,
         removed: u64,
+        shared: u64,
         events: u64,
     },
     Failed(String),
@@ -237,6 +238,7 @@ impl Executor {
                     identical: report.identical,
                     changed: report.changed,
                     removed: report.removed,
+                    shared: report.shared,
                     events: report.events,
                 }
             }
