@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::server::Server;
+use crate::support::server::{Server, rapport};
 
 fn batch(from: usize, to: usize) -> Value {
     let events: Vec<Value> = (from..to)
@@ -80,4 +80,16 @@ fn a_full_disk_refuses_events_and_decides_on() {
     logged.sort();
     kept.sort();
     assert_eq!(logged, kept);
+}
+
+#[test]
+fn a_log_that_cannot_be_opened_stops_the_start_with_a_message() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("var");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(data.join("log"), "a file where the folder should be").unwrap();
+    let output = rapport(&data).arg("serve").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&data.join("log").display().to_string()), "{said}");
 }
