@@ -184,7 +184,7 @@ impl App {
         if recovery.truncated_bytes > 0 {
             warn!(bytes = recovery.truncated_bytes, "The event log ended in a write that was never acknowledged; it was cut off");
         }
-        apply.start(queues, &parts, Position(checkpoint));
+        apply.start(queues, &parts, Position(checkpoint), recovery.end);
         let collector = Collector {
             log,
             dedupe,
@@ -262,8 +262,9 @@ impl App {
                     tokio::time::sleep(REFRESH_EVERY).await;
                     // Other nodes share these documents.
                     let refreshed = async {
+                        app.open_new_sites().await?;
                         app.keys.reload().await?;
-                        app.catalogs.refresh().await
+                        app.catalogs.refresh().await.map_err(AppError::from)
                     };
                     if let Err(error) = refreshed.await {
                         warn!(%error, "Changes of other nodes cannot be read just now");
@@ -291,6 +292,20 @@ impl App {
         let put =
             DocumentPut { id: id.as_str().to_owned(), expect: Expect::Any, body: Some(Vec::new()), external_revision: None };
         self.documents.put_many(SYSTEM, "site", vec![put]).await?;
+        self.open_site(id).await
+    }
+
+    /// Opens sites that other nodes have made.
+    async fn open_new_sites(&self) -> Result<(), AppError> {
+        for id in site_ids(&self.config, &self.documents).await? {
+            if self.site(&id).is_none() {
+                self.open_site(&id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn open_site(&self, id: &SiteId) -> Result<Arc<Site>, AppError> {
         let site = open_site(id.clone(), &self.config, &self.paths, &self.catalogs).await?;
         let mut sites = self.sites.write().unwrap_or_else(PoisonError::into_inner);
         Ok(sites.entry(id.clone()).or_insert(site).clone())
@@ -298,7 +313,7 @@ impl App {
 
     /// Notes how far the profiles hold the log, so that a start need not read more than that.
     pub async fn checkpoint(&self) {
-        let through = self.collector.log.end();
+        let through = self.apply.handed_over();
         if !self.apply.settled().await {
             return;
         }
@@ -334,6 +349,14 @@ impl App {
         if let Err(error) = looked.await {
             warn!(%error, "Looking for builds was cut short");
         }
+    }
+
+    /// Like [`App::look_for_builds`], when somebody asks: a build that was refused before may have been mended.
+    pub async fn look_again_for_builds(self: &Arc<Self>) {
+        for site in self.sites() {
+            *site.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        self.look_for_builds().await;
     }
 
     /// Turns closed segments of the log into Parquet; with `rotate`, the current one too.

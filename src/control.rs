@@ -101,6 +101,7 @@ pub enum Answer {
         identical: u64,
         changed: u64,
         removed: u64,
+        shared: u64,
         events: u64,
     },
     Failed(String),
@@ -230,7 +231,7 @@ impl Executor {
                 Answer::Done
             }
             Request::LookForBuilds => {
-                app.look_for_builds().await;
+                app.look_again_for_builds().await;
                 Answer::Done
             }
             Request::Replay { site } => {
@@ -240,6 +241,7 @@ impl Executor {
                     identical: report.identical,
                     changed: report.changed,
                     removed: report.removed,
+                    shared: report.shared,
                     events: report.events,
                 }
             }

@@ -1,6 +1,8 @@
 //! One binary for all integration tests: it links once.
 #![allow(unreachable_pub, reason = "modules of one test binary see each other; nothing is exported")]
 
+mod commands;
+mod faults;
 mod http;
 mod stores;
 mod support;

@@ -1,7 +1,6 @@
 //! `rapport builds`
 
 use clap::{Args, Subcommand};
-use rapport_models::artifact::publish;
 
 use super::{Context, print_json, site};
 use crate::app::Paths;
@@ -61,7 +60,7 @@ impl Builds {
                 return Ok(());
             }
             What::Activate { build } => build::activate(&dir, &build)?,
-            What::Rollback => publish::rollback(&dir)?.to_string(),
+            What::Rollback => build::rollback(&dir)?,
         };
         if let Ok(mut session @ Session::Server(_)) = Session::connect(&context.config, &context.data_dir).await {
             session.ask(Request::LookForBuilds).await?;
