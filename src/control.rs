@@ -14,7 +14,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
 use tracing::warn;
 
-use crate::app::{App, AppError, Paths};
+use crate::app::{App, AppError};
 use crate::catalog::Upsert;
 use crate::catalog::draft::ItemDraft;
 use crate::clock::Clock;
@@ -26,6 +26,7 @@ use crate::event::time::HOUR;
 use crate::event::{Event, SiteId};
 use crate::keys::{KeyKind, KeyRecord};
 use crate::metrics::Metrics;
+use crate::paths::Paths;
 use crate::secrets::Role;
 
 /// How long a command waits for whoever holds the data directory.

@@ -3,10 +3,10 @@
 use clap::{Args, Subcommand};
 
 use super::{Context, print_json, site};
-use crate::app::Paths;
 use crate::build;
 use crate::control::{Request, Session};
 use crate::event::SiteId;
+use crate::paths::Paths;
 
 #[derive(Debug, Args)]
 pub struct Builds {
