@@ -101,14 +101,6 @@ impl Caller {
         }
     }
 
-    /// Returns the caller if it holds a key: people do not send events.
-    pub fn keyed(self) -> Result<Self, Problem> {
-        match self.who {
-            Who::Key(_) => Ok(self),
-            Who::Person(_) => Err(Problem::new(Code::Forbidden, "Events need a key, not a role token.")),
-        }
-    }
-
     /// Returns the caller if it is a person with at least this role, or the shop's server.
     pub fn with_role(self, role: Role) -> Result<Self, Problem> {
         let allowed = match &self.who {
