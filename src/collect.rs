@@ -147,18 +147,23 @@ impl Collector {
 /// Nothing of a visitor who refused is kept, but that somebody we remember withdrew must be: it is what stops late
 /// batches, and what shows that the withdrawal was honoured.
 fn withdrawals(envelope: &Envelope, known: &HashMap<VisitorId, Consent>, batch: &[Result<Event, Rejection>]) -> Vec<Keep> {
-    let mut said: BTreeMap<&VisitorId, Consent> = BTreeMap::new();
-    let own = envelope.visitor.iter().map(|visitor| (visitor, envelope.consent(None, envelope.received_at)));
-    let events = batch.iter().filter_map(|event| event.as_ref().ok()).map(|event| (&event.visitor, event.consent));
-    for (visitor, consent) in own.chain(events).filter(|(_, consent)| consent.at.is_some()) {
-        said.entry(visitor).and_modify(|last| *last = last.later(consent)).or_insert(consent);
+    // The batch speaks for everybody in it; an event does where the batch is silent, or where it says something later.
+    let own = envelope.consent(None, envelope.received_at);
+    let mut said: BTreeMap<&VisitorId, Consent> = envelope.visitor.iter().map(|visitor| (visitor, own)).collect();
+    for event in batch.iter().filter_map(|event| event.as_ref().ok()) {
+        let last = said.entry(&event.visitor).or_insert(own);
+        if event.consent.at > last.at {
+            *last = event.consent;
+        } else if own.at.is_none() {
+            *last = last.later(event.consent);
+        }
     }
     said.into_iter().filter_map(|(visitor, said)| withdrawal(envelope, visitor, known.get(visitor)?, said)).collect()
 }
 
 fn withdrawal(envelope: &Envelope, visitor: &VisitorId, known: &Consent, said: Consent) -> Option<Keep> {
     let lost = known.purposes.bits() & !said.purposes.bits();
-    if lost == 0 || known.later(said) == *known {
+    if said.at.is_none() || lost == 0 || known.later(said) == *known {
         return None;
     }
     let granted = Granted::<Storage>::to_record_a_withdrawal(known)?;
