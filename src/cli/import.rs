@@ -246,7 +246,7 @@ fn read(
                             rows,
                             reason: "no_consent".to_owned(),
                             detail: "neither analytics nor personalization was agreed to".to_owned(),
-                        })
+                        });
                     }
                     Ok(event) => {
                         batch.lines += event.items.len();

@@ -184,7 +184,9 @@ fn test(field: &Field, op: &str, value: &Value) -> Result<Test, String> {
         "exists" => match value {
             Value::Null => Test::Exists(true),
             Value::Bool(wanted) => Test::Exists(*wanted),
-            _ => return Err("`exists` needs true or false as `value`".to_owned()),
+            Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                return Err("`exists` needs true or false as `value`".to_owned());
+            }
         },
         other => {
             return Err(format!(
