@@ -3,29 +3,31 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::catalog::{Catalog, Catalogs};
+use crate::catalog::Catalogs;
 use crate::clock::Clock;
 use crate::collect::Collector;
 use crate::collect::apply::{Apply, ApplyParts};
 use crate::collect::dedupe::{self, Dedupe, IdHash};
-use crate::config::{Config, SitePolicy, Store};
+use crate::config::{Config, Store};
 use crate::documents::embedded::EmbeddedDocuments;
 use crate::documents::redis::RedisDocuments;
 use crate::documents::{DocumentPut, DocumentStore, Documents, Expect};
 use crate::event::SiteId;
 use crate::event_log::{EventLog, LogError, LogSettings, Position, Reader};
 use crate::keys::{Keys, SYSTEM};
-use crate::live::{Live, watch};
+use crate::live::watch;
 use crate::metrics::Metrics;
+use crate::paths::Paths;
 use crate::profile::embedded::EmbeddedProfiles;
 use crate::profile::redis::RedisProfiles;
 use crate::profile::store::Profiles;
 use crate::secrets::Secrets;
+use crate::site::Site;
 use crate::store_engine::StoreError;
 use crate::store_engine::embedded::Embedded;
 use crate::store_engine::redis::Redis;
@@ -53,49 +55,6 @@ pub struct App {
     pub apply: Apply,
     sites: RwLock<BTreeMap<SiteId, Arc<Site>>>,
     _lock: DataLock,
-}
-
-/// What belongs to one site.
-#[derive(Debug)]
-pub struct Site {
-    pub id: SiteId,
-    pub policy: SitePolicy,
-    pub catalog: Arc<Catalog>,
-    pub live: Live,
-    pub models_dir: PathBuf,
-    /// The build that was refused last, so that it is reported once.
-    pub refused: Mutex<Option<String>>,
-}
-
-/// Where things are in the data directory.
-#[derive(Debug, Clone)]
-pub struct Paths {
-    pub data: PathBuf,
-    pub log: PathBuf,
-    pub archive: PathBuf,
-    models: PathBuf,
-}
-
-impl Paths {
-    /// Returns the places below a data directory.
-    pub fn new(data: &Path, config: &Config) -> Self {
-        Self {
-            data: data.to_owned(),
-            log: data.join("log"),
-            archive: config.events.archive_dir(data),
-            models: data.join("models"),
-        }
-    }
-
-    /// Returns the folder of a site's builds.
-    pub fn models(&self, site: &SiteId) -> PathBuf {
-        self.models.join(site.as_str())
-    }
-
-    /// Returns the socket through which commands reach a running server.
-    pub fn socket(&self) -> PathBuf {
-        self.data.join("control.sock")
-    }
 }
 
 /// Why the service does not start.
@@ -153,11 +112,10 @@ impl App {
         let catalogs = Arc::new(Catalogs::new(documents.clone()));
         let mut sites = BTreeMap::new();
         for id in site_ids(&config, &documents).await? {
-            sites.insert(id.clone(), open_site(id, &config, &paths, &catalogs).await?);
+            sites.insert(id.clone(), Site::open(id, &config, &paths, &catalogs).await?);
         }
 
         let dedupe = Arc::new(Dedupe::new());
-        fill(&dedupe, &paths, &clock)?;
         let checkpoint = engine.meta_get(CHECKPOINT)?.and_then(|b| b.try_into().ok()).map_or(0, u64::from_be_bytes);
         let parts = ApplyParts {
             node,
@@ -184,7 +142,9 @@ impl App {
         if recovery.truncated_bytes > 0 {
             warn!(bytes = recovery.truncated_bytes, "The event log ended in a write that was never acknowledged; it was cut off");
         }
-        apply.start(queues, &parts, Position(checkpoint));
+        // After the log was opened: what it cut off was never acknowledged, and must not pass for known.
+        fill(&dedupe, &paths, &clock)?;
+        apply.start(queues, &parts, Position(checkpoint), recovery.end);
         let collector = Collector {
             log,
             dedupe,
@@ -262,8 +222,9 @@ impl App {
                     tokio::time::sleep(REFRESH_EVERY).await;
                     // Other nodes share these documents.
                     let refreshed = async {
+                        app.open_new_sites().await?;
                         app.keys.reload().await?;
-                        app.catalogs.refresh().await
+                        app.catalogs.refresh().await.map_err(AppError::from)
                     };
                     if let Err(error) = refreshed.await {
                         warn!(%error, "Changes of other nodes cannot be read just now");
@@ -291,14 +252,28 @@ impl App {
         let put =
             DocumentPut { id: id.as_str().to_owned(), expect: Expect::Any, body: Some(Vec::new()), external_revision: None };
         self.documents.put_many(SYSTEM, "site", vec![put]).await?;
-        let site = open_site(id.clone(), &self.config, &self.paths, &self.catalogs).await?;
+        self.open_site(id).await
+    }
+
+    /// Opens sites that other nodes have made.
+    async fn open_new_sites(&self) -> Result<(), AppError> {
+        for id in site_ids(&self.config, &self.documents).await? {
+            if self.site(&id).is_none() {
+                self.open_site(&id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn open_site(&self, id: &SiteId) -> Result<Arc<Site>, AppError> {
+        let site = Site::open(id.clone(), &self.config, &self.paths, &self.catalogs).await?;
         let mut sites = self.sites.write().unwrap_or_else(PoisonError::into_inner);
         Ok(sites.entry(id.clone()).or_insert(site).clone())
     }
 
     /// Notes how far the profiles hold the log, so that a start need not read more than that.
     pub async fn checkpoint(&self) {
-        let through = self.collector.log.end();
+        let through = self.apply.handed_over();
         if !self.apply.settled().await {
             return;
         }
@@ -334,6 +309,14 @@ impl App {
         if let Err(error) = looked.await {
             warn!(%error, "Looking for builds was cut short");
         }
+    }
+
+    /// Like [`App::look_for_builds`], when somebody asks: a build that was refused before may have been mended.
+    pub async fn look_again_for_builds(self: &Arc<Self>) {
+        for site in self.sites() {
+            *site.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        self.look_for_builds().await;
     }
 
     /// Turns closed segments of the log into Parquet; with `rotate`, the current one too.
@@ -374,18 +357,6 @@ async fn site_ids(config: &Config, documents: &Documents) -> Result<Vec<SiteId>,
             return Ok(ids);
         }
     }
-}
-
-async fn open_site(id: SiteId, config: &Config, paths: &Paths, catalogs: &Catalogs) -> Result<Arc<Site>, AppError> {
-    let catalog = catalogs.open(&id).await?;
-    Ok(Arc::new(Site {
-        policy: config.site(&id),
-        live: Live::new(id.clone(), &catalog),
-        models_dir: paths.models(&id),
-        refused: Mutex::default(),
-        catalog,
-        id,
-    }))
 }
 
 /// Returns this node's number, made once and kept with its log.

@@ -8,7 +8,7 @@ pub mod groups;
 
 use std::path::Path;
 
-use rapport_models::artifact::{ArtifactError, BuildId, Draft, Manifest, Window, publish, write_neighbors};
+use rapport_models::artifact::{Artifact, ArtifactError, BuildId, Draft, Manifest, Window, publish, write_neighbors};
 use rapport_models::cooccurrence::{self, Neighbors, Score};
 use rapport_models::covisitation::{self, CoVisitation, Scratch};
 use rapport_models::evaluate::{Replay, basket_hit_rate, replay};
@@ -110,7 +110,7 @@ pub fn build(
     }
     let manifest = manifest(order, &learned, &models, evaluation, newest);
     let (counts, evaluation) = (manifest.counts.clone(), manifest.evaluation.clone());
-    let active = publish::active(order.models_dir)?;
+    let active = named(publish::active(order.models_dir))?;
     let before = active.and_then(|id| Manifest::read(&order.models_dir.join(id.as_str())).ok());
     let id = draft.finish(manifest, &order.now.format("%Y-%m-%dT%H-%MZ"))?;
     let gate = before.and_then(|before| gate(&evaluation, &before, order.settings.gate));
@@ -214,8 +214,11 @@ fn put_cases(figures: &mut std::collections::BTreeMap<String, f64>, name: &str, 
     figures.insert(name.to_owned(), cases as f64);
 }
 
-/// Returns what is popular and what is rising, best first.
-fn rank(learned: &Learned, settings: &config::Build, newest: Timestamp) -> (Vec<(u32, f32)>, Vec<(u32, f32)>) {
+/// Items with their scores, best first.
+type Ranked = Vec<(u32, f32)>;
+
+/// Returns what is popular and what is rising.
+fn rank(learned: &Learned, settings: &config::Build, newest: Timestamp) -> (Ranked, Ranked) {
     #[expect(clippy::cast_precision_loss, reason = "ages in seconds")]
     let age = |at: Timestamp| newest.since(at) as f64 / SECOND as f64;
     let rows = learned.interest.iter().map(|i| (i.item, age(i.at), i.weight));
@@ -330,7 +333,8 @@ pub fn list(models_dir: &Path) -> Result<Vec<Listed>, ArtifactError> {
     if !models_dir.exists() {
         return Ok(Vec::new());
     }
-    let (active, previous) = (publish::active(models_dir)?, publish::previous(models_dir)?);
+    // A pointer that names nothing leaves the builds what they are; the server and the doctor say what is wrong with it.
+    let (active, previous) = (named(publish::active(models_dir))?, named(publish::previous(models_dir))?);
     let mut builds: Vec<Listed> = publish::list(models_dir)?
         .into_iter()
         .map(|(id, manifest)| Listed {
@@ -342,7 +346,7 @@ pub fn list(models_dir: &Path) -> Result<Vec<Listed>, ArtifactError> {
             window_to: Timestamp(manifest.window.to).to_string(),
             counts: manifest.counts,
             evaluation: manifest.evaluation,
-            damaged: None,
+            damaged: Artifact::open(models_dir.join(id.as_str())).err().map(|error| error.to_string()),
         })
         .collect();
     for (id, error) in publish::unreadable(models_dir)? {
@@ -364,9 +368,29 @@ pub fn list(models_dir: &Path) -> Result<Vec<Listed>, ArtifactError> {
 /// Activates a build after a full check. Returns its id.
 pub fn activate(models_dir: &Path, id: &str) -> Result<String, ArtifactError> {
     let id = BuildId::parse(id)?;
-    if models_dir.join(id.as_str()).exists() {
-        rapport_models::artifact::Artifact::open(models_dir.join(id.as_str()))?;
-    }
+    check(models_dir, &id)?;
     publish::activate(models_dir, &id)?;
     Ok(id.to_string())
+}
+
+/// Activates the previous build again after a full check. Returns its id.
+pub fn rollback(models_dir: &Path) -> Result<String, ArtifactError> {
+    if let Some(previous) = publish::previous(models_dir)? {
+        check(models_dir, &previous)?;
+    }
+    Ok(publish::rollback(models_dir)?.to_string())
+}
+
+/// Refuses a build that is damaged. One that is not there is for whoever publishes to refuse.
+fn check(models_dir: &Path, id: &BuildId) -> Result<(), ArtifactError> {
+    let dir = models_dir.join(id.as_str());
+    if dir.exists() { Artifact::open(&dir).map(|_| ()) } else { Ok(()) }
+}
+
+/// Returns the build a pointer names, if it names one.
+fn named(pointer: Result<Option<BuildId>, ArtifactError>) -> Result<Option<BuildId>, ArtifactError> {
+    match pointer {
+        Err(ArtifactError::MalformedId { .. }) => Ok(None),
+        pointer => pointer,
+    }
 }

@@ -118,12 +118,12 @@ impl Collector {
     async fn write(&self, keep: Vec<Keep>) -> Result<(), RetryReason> {
         let (reply, done) = oneshot::channel();
         self.log.append(keep.into_iter().map(|k| k.event).collect(), reply);
-        done.await.unwrap_or(Err(LogError::Closed)).map_err(|error| match error {
-            LogError::Full => RetryReason::Overloaded,
-            error => {
-                warn!(%error, "Events could not be kept");
-                RetryReason::LogUnavailable
+        done.await.unwrap_or(Err(LogError::Closed)).map_err(|error| {
+            if matches!(error, LogError::Full) {
+                return RetryReason::Overloaded;
             }
+            warn!(%error, "Events could not be kept");
+            RetryReason::LogUnavailable
         })
     }
 

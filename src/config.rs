@@ -4,6 +4,7 @@
 //! mistake, and the error names the nearest one that is.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -49,10 +50,28 @@ pub struct Http {
 }
 
 /// Where profiles and documents live. A choice brings its settings along: with Redis chosen, its URL is present.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Store {
     Embedded,
     Redis { url: String, accept_data_loss: bool, profile_days: u32 },
+}
+
+impl fmt::Debug for Store {
+    /// Leaves out user and password: settings are shown to people and pasted into reports.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded => f.write_str("Embedded"),
+            Self::Redis { url, accept_data_loss, profile_days } => {
+                let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+                let host = rest.rsplit('@').next().unwrap_or_default();
+                f.debug_struct("Redis")
+                    .field("url", &format_args!("{scheme}://{host}"))
+                    .field("accept_data_loss", accept_data_loss)
+                    .field("profile_days", profile_days)
+                    .finish()
+            }
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Store {
@@ -446,6 +465,11 @@ mod tests {
         assert_eq!(config.http.bind, "127.0.0.1:8080");
         assert!(matches!(config.store, Store::Embedded));
         assert_eq!(config.site(&SiteId::default_site()).consent.defaults(), Purposes::NONE);
+    }
+
+    #[test]
+    fn the_shipped_example_is_sound() {
+        assert!(load(include_str!("../config/production.toml"), &[]).is_ok());
     }
 
     #[test]

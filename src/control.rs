@@ -6,6 +6,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,7 +14,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
 use tracing::warn;
 
-use crate::app::{App, AppError, Paths};
+use crate::app::{App, AppError};
 use crate::catalog::Upsert;
 use crate::catalog::draft::ItemDraft;
 use crate::clock::Clock;
@@ -25,8 +26,11 @@ use crate::event::time::HOUR;
 use crate::event::{Event, SiteId};
 use crate::keys::{KeyKind, KeyRecord};
 use crate::metrics::Metrics;
+use crate::paths::Paths;
 use crate::secrets::Role;
 
+/// How long a command waits for whoever holds the data directory.
+const STARTING: Duration = Duration::from_secs(30);
 /// Largest frame.
 const MAX_FRAME: u32 = 256 << 20;
 
@@ -98,6 +102,7 @@ pub enum Answer {
         identical: u64,
         changed: u64,
         removed: u64,
+        shared: u64,
         events: u64,
     },
     Failed(String),
@@ -227,7 +232,7 @@ impl Executor {
                 Answer::Done
             }
             Request::LookForBuilds => {
-                app.look_for_builds().await;
+                app.look_again_for_builds().await;
                 Answer::Done
             }
             Request::Replay { site } => {
@@ -237,6 +242,7 @@ impl Executor {
                     identical: report.identical,
                     changed: report.changed,
                     removed: report.removed,
+                    shared: report.shared,
                     events: report.events,
                 }
             }
@@ -256,11 +262,20 @@ pub enum Session {
 impl Session {
     /// Connects to the server of a data directory, or opens the data.
     pub async fn open(config: &Config, data_dir: &Path) -> Result<Self, ControlError> {
-        if let Ok(session) = Self::connect(config, data_dir).await {
-            return Ok(session);
+        let patience = tokio::time::Instant::now() + STARTING;
+        loop {
+            if let Ok(session) = Self::connect(config, data_dir).await {
+                return Ok(session);
+            }
+            match App::open(config.clone(), data_dir, Clock::System, Metrics::new()).await {
+                Ok(app) => return Ok(Self::Own(Box::new(Executor::new(app)))),
+                // A server that is starting has the lock and not yet its socket; another command will soon be done.
+                Err(AppError::InUse(_)) if tokio::time::Instant::now() < patience => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
-        let app = App::open(config.clone(), data_dir, Clock::System, Metrics::new()).await?;
-        Ok(Self::Own(Box::new(Executor::new(app))))
     }
 
     /// Connects to the server of a data directory, if one runs.
@@ -278,10 +293,10 @@ impl Session {
                 postcard::from_bytes(&frame)?
             }
         };
-        match answer {
-            Answer::Failed(message) => Err(ControlError::Failed(message)),
-            answer => Ok(answer),
+        if let Answer::Failed(message) = answer {
+            return Err(ControlError::Failed(message));
         }
+        Ok(answer)
     }
 
     /// Notes where things are, if the data is open here.
@@ -292,8 +307,8 @@ impl Session {
     }
 }
 
-/// Serves commands until the runtime ends.
-pub async fn listen(app: Arc<App>) -> std::io::Result<()> {
+/// Serves commands until the runtime ends. Called on the runtime.
+pub fn listen(app: Arc<App>) -> std::io::Result<()> {
     let path = app.paths.socket();
     // One that is left over from a process that was killed: the lock on the data directory says nobody else has it.
     let _ = std::fs::remove_file(&path);
@@ -307,7 +322,7 @@ pub async fn listen(app: Arc<App>) -> std::io::Result<()> {
                 }
                 Err(error) => {
                     warn!(%error, "A command could not connect");
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
         }
@@ -318,11 +333,8 @@ pub async fn listen(app: Arc<App>) -> std::io::Result<()> {
 async fn serve(app: Arc<App>, mut stream: UnixStream) {
     let mut executor = Executor::new(app);
     loop {
-        let frame = match read_frame(&mut stream).await {
-            Ok(Some(frame)) => frame,
-            // The command has ended.
-            Ok(None) | Err(_) => return,
-        };
+        // Without another frame the command has ended.
+        let Ok(Some(frame)) = read_frame(&mut stream).await else { return };
         let answer = match postcard::from_bytes(&frame) {
             Ok(request) => executor.execute(request).await,
             Err(error) => Answer::Failed(format!("the request cannot be read ({error}); use the server's own binary")),

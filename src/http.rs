@@ -124,8 +124,8 @@ pub fn serve(app: &Arc<App>, extras: &Extras) -> Result<Running, ListenError> {
             .app_data(data.clone())
             .wrap(actix_web::middleware::from_fn(middleware::finish))
             .configure(api)
-            .configure(|config| health::public(config))
-            .configure(|config| assets::sdk(config))
+            .configure(health::public)
+            .configure(assets::sdk)
             .configure(move |config| {
                 if let Some(demo) = demo {
                     assets::demo(config, demo);
@@ -148,8 +148,8 @@ pub fn serve(app: &Arc<App>, extras: &Extras) -> Result<Running, ListenError> {
         ActixApp::new()
             .app_data(data.clone())
             .wrap(actix_web::middleware::from_fn(middleware::finish))
-            .configure(|config| health::admin(config))
-            .configure(|config| openapi::docs(config))
+            .configure(health::admin)
+            .configure(openapi::docs)
             .default_service(web::to(not_found))
     })
     .workers(1)

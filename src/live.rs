@@ -7,7 +7,7 @@ pub mod serving;
 pub mod watch;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
@@ -40,6 +40,8 @@ pub struct Snapshot {
 pub struct Live {
     pub site: SiteId,
     current: ArcSwap<Snapshot>,
+    /// Held while a snapshot is made from the one before it, so that none is lost; readers do not wait for it.
+    making: Mutex<()>,
 }
 
 impl Snapshot {
@@ -100,7 +102,7 @@ impl Snapshot {
 impl Live {
     /// Serves the catalog alone, until there is a build.
     pub fn new(site: SiteId, catalog: &Catalog) -> Self {
-        Self { site, current: ArcSwap::from_pointee(Snapshot::new(None, catalog.index())) }
+        Self { site, current: ArcSwap::from_pointee(Snapshot::new(None, catalog.index())), making: Mutex::default() }
     }
 
     /// Returns what is being served now.
@@ -110,11 +112,13 @@ impl Live {
 
     /// Serves another build from the next request on.
     pub fn serve(&self, build: Option<Arc<ServedBuild>>, catalog: &Catalog) {
+        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         self.current.store(Arc::new(Snapshot::new(build, catalog.index())));
     }
 
     /// Takes up items that are new since the snapshot was made.
     pub fn refresh(&self, catalog: &Catalog) {
+        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.current.load_full();
         let index = catalog.index();
         if !Arc::ptr_eq(&current.index, &index) {

@@ -130,6 +130,11 @@ impl Profile {
         self.watermarks.iter().find(|(n, _)| *n == node).map(|(_, position)| *position)
     }
 
+    /// Returns whether logs of other nodes have been folded in.
+    pub fn has_other_watermarks(&self, node: u64) -> bool {
+        self.watermarks.iter().any(|(n, _)| *n != node)
+    }
+
     /// Notes that `node`'s log has been folded in up to and including `position`.
     pub fn set_watermark(&mut self, node: u64, position: u64) {
         match self.watermarks.binary_search_by_key(&node, |(n, _)| *n) {

@@ -30,6 +30,8 @@ pub struct Replayed {
     pub changed: u64,
     /// Stored profiles the log knows nothing of, which are gone now.
     pub removed: u64,
+    /// Stored profiles that hold events of other nodes' logs too, and are left as they are.
+    pub shared: u64,
 }
 
 /// Why a replay stopped; the stored profiles are as they were, or partly renewed.
@@ -47,18 +49,14 @@ pub enum ReplayError {
 
 /// Rebuilds every profile of a site aside, compares them with what is stored, and stores those that differ.
 ///
-/// Folding stands still meanwhile; events that come in are kept in the log and folded afterwards.
+/// Folding stands still meanwhile; events that come in are kept in the log and folded afterwards. Profiles that several
+/// nodes made together are counted and left alone: this node's log is only a part of what they came from.
 pub async fn replay(app: &Arc<App>, site: &SiteId) -> Result<Replayed, ReplayError> {
-    if !app.apply.settled().await {
-        return Err(ReplayError::Behind);
-    }
-    app.apply.pause().await;
-    let result = rebuild(app, site).await;
-    app.apply.resume();
-    result
+    let paused = app.apply.pause().await.ok_or(ReplayError::Behind)?;
+    rebuild(app, site, paused.through).await
 }
 
-async fn rebuild(app: &App, site: &SiteId) -> Result<Replayed, ReplayError> {
+async fn rebuild(app: &App, site: &SiteId, through: Position) -> Result<Replayed, ReplayError> {
     let folder = app.paths.data.join("replay");
     // Left over from a replay that was interrupted.
     if folder.exists() {
@@ -73,6 +71,9 @@ async fn rebuild(app: &App, site: &SiteId) -> Result<Replayed, ReplayError> {
         let mut read = 0;
         for committed in reader.by_ref().take(CHUNK) {
             let committed = committed?;
+            if committed.position >= through {
+                break;
+            }
             read += 1;
             if committed.event.site == *site {
                 report.events += 1;
@@ -123,7 +124,9 @@ async fn compare(app: &App, site: &SiteId, rebuilt: &EmbeddedProfiles, report: &
         let mut puts = Vec::new();
         for ((visitor, fresh), stored) in page.iter().zip(stored) {
             report.profiles += 1;
-            if stored.as_ref().is_some_and(|s| s.blob == fresh.blob) {
+            if stored.as_ref().is_some_and(|s| is_shared(&s.blob, app.node)) {
+                report.shared += 1;
+            } else if stored.as_ref().is_some_and(|s| s.blob == fresh.blob) {
                 report.identical += 1;
             } else {
                 report.changed += 1;
@@ -143,7 +146,9 @@ async fn compare(app: &App, site: &SiteId, rebuilt: &EmbeddedProfiles, report: &
         let page = app.profiles.scan(site.as_str(), after.as_deref(), PAGE).await?;
         let visitors: Vec<&str> = page.iter().map(|(visitor, _)| visitor.as_str()).collect();
         let known = rebuilt.get_many(site.as_str(), &visitors).await?;
-        for (visitor, _) in visitors.iter().zip(known).filter(|(_, known)| known.is_none()) {
+        let strangers =
+            page.iter().zip(known).filter(|((_, stored), known)| known.is_none() && !is_shared(&stored.blob, app.node));
+        for ((visitor, _), _) in strangers {
             app.profiles.erase(site.as_str(), visitor).await?;
             report.removed += 1;
         }
@@ -153,4 +158,9 @@ async fn compare(app: &App, site: &SiteId, rebuilt: &EmbeddedProfiles, report: &
             return Ok(());
         }
     }
+}
+
+/// Returns whether a profile holds events of another node's log.
+fn is_shared(blob: &[u8], node: u64) -> bool {
+    Profile::decode(blob).is_ok_and(|profile| profile.has_other_watermarks(node))
 }

@@ -1,13 +1,12 @@
 //! `rapport builds`
 
 use clap::{Args, Subcommand};
-use rapport_models::artifact::publish;
 
 use super::{Context, print_json, site};
-use crate::app::Paths;
 use crate::build;
 use crate::control::{Request, Session};
 use crate::event::SiteId;
+use crate::paths::Paths;
 
 #[derive(Debug, Args)]
 pub struct Builds {
@@ -61,11 +60,15 @@ impl Builds {
                 return Ok(());
             }
             What::Activate { build } => build::activate(&dir, &build)?,
-            What::Rollback => publish::rollback(&dir)?.to_string(),
+            What::Rollback => build::rollback(&dir)?,
         };
         if let Ok(mut session @ Session::Server(_)) = Session::connect(&context.config, &context.data_dir).await {
             session.ask(Request::LookForBuilds).await?;
         }
-        if self.json { print_json(&serde_json::json!({"active": active})) } else { Ok(println!("active: {active}")) }
+        if self.json {
+            return print_json(&serde_json::json!({"active": active}));
+        }
+        println!("active: {active}");
+        Ok(())
     }
 }

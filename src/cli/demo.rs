@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::progress::Progress;
 use super::{Context, serve};
-use crate::app::{App, Site};
+use crate::app::App;
 use crate::build::{self, Order};
 use crate::clock::Clock;
 use crate::demo::Demo;
@@ -22,6 +22,7 @@ use crate::event::SiteId;
 use crate::http::{self, Extras};
 use crate::keys::KeyKind;
 use crate::metrics::Metrics;
+use crate::site::Site;
 
 /// The past the demo begins with.
 const HISTORY_DAYS: u32 = 45;
@@ -55,7 +56,7 @@ impl DemoCommand {
         let products = products(self.seed);
         let progress = Progress::spinner("opening the shop");
         let app = App::open(context.config, &data_dir, Clock::System, Metrics::new()).await?;
-        crate::control::listen(app.clone()).await?;
+        crate::control::listen(app.clone())?;
         app.spawn_background();
         let site = app.ensure_site(&SiteId::default_site()).await?;
         let address: SocketAddr = app.config.http.bind.parse().context("http.bind is no address")?;

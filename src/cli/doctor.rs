@@ -1,15 +1,15 @@
 //! `rapport doctor`
 
 use clap::Args;
-use rapport_models::artifact::Artifact;
+use rapport_models::artifact::{Artifact, publish};
 use serde::Serialize;
 
 use super::{Context, print_json};
-use crate::app::Paths;
 use crate::build;
 use crate::config::Store;
 use crate::control::Session;
 use crate::event_log::{Position, Reader};
+use crate::paths::Paths;
 use crate::store_engine::redis::Redis;
 
 #[derive(Debug, Args)]
@@ -56,6 +56,14 @@ impl Doctor {
         let models = context.data_dir.join("models");
         for site in std::fs::read_dir(&models).into_iter().flatten().flatten() {
             let dir = site.path();
+            let name = format!("active build of site {}", site.file_name().to_string_lossy());
+            match publish::active(&dir) {
+                Ok(Some(id)) if !dir.join(id.as_str()).is_dir() => {
+                    note(name, false, format!("{id} is named and is not there; activate another with `rapport builds activate`"));
+                }
+                Ok(_) => {}
+                Err(error) => note(name, false, error.to_string()),
+            }
             for b in build::list(&dir)? {
                 let state = Artifact::open(dir.join(&b.build));
                 let name = format!("build {} of site {}", b.build, site.file_name().to_string_lossy());

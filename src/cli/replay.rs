@@ -23,18 +23,21 @@ impl Replay {
         let answer = session.ask(Request::Replay { site: self.site.clone() }).await?;
         progress.finish();
         session.close().await;
-        let Answer::Replayed { profiles, identical, changed, removed, events } = answer else {
+        let Answer::Replayed { profiles, identical, changed, removed, shared, events } = answer else {
             anyhow::bail!("the server gave an answer to another question");
         };
         if self.json {
             return print_json(&serde_json::json!({
                 "site": self.site.as_str(), "events": events, "profiles": profiles,
-                "identical": identical, "changed": changed, "removed": removed,
+                "identical": identical, "changed": changed, "removed": removed, "shared": shared,
             }));
         }
         println!(
             "{events} events give {profiles} profiles: {identical} were stored with the same bytes, {changed} were renewed, {removed} had no events and are gone"
         );
+        if shared > 0 {
+            println!("{shared} hold events of other nodes' logs too and were left as they are");
+        }
         Ok(())
     }
 }

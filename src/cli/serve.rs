@@ -15,10 +15,11 @@ pub struct Serve {}
 
 impl Serve {
     pub async fn run(self, context: Context) -> anyhow::Result<()> {
+        outlive_file_limits();
         let app = App::open(context.config, &context.data_dir, Clock::System, Metrics::new())
             .await
             .context("the service cannot start")?;
-        crate::control::listen(app.clone()).await.context("commands cannot reach the server")?;
+        crate::control::listen(app.clone()).context("commands cannot reach the server")?;
         app.spawn_background();
         let running = http::serve(&app, &Extras::default())?;
         info!("Listening on http://{}", running.address);
@@ -32,6 +33,17 @@ impl Serve {
         let _ = std::fs::remove_file(app.paths.socket());
         app.close().await;
         Ok(())
+    }
+}
+
+/// Makes a write beyond a limit on file sizes (`ulimit -f`) an error like that of a full disk.
+///
+/// Its signal would end the process, and with it the decisions that need no disk.
+fn outlive_file_limits() {
+    use tokio::signal::unix::{SignalKind, signal};
+    // SIGXFSZ, on Linux and macOS. Registering is what matters; nobody needs to hear of it.
+    if let Err(error) = signal(SignalKind::from_raw(25)) {
+        tracing::debug!(%error, "A limit on file sizes would end the process");
     }
 }
 

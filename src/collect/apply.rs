@@ -7,11 +7,10 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
 use tracing::{error, info, warn};
 
 use crate::catalog::Catalogs;
@@ -46,8 +45,30 @@ pub struct ApplyParts {
 #[derive(Debug, Clone)]
 pub struct Apply {
     workers: Vec<mpsc::UnboundedSender<Job>>,
-    paused: Arc<AtomicBool>,
+    /// Everything before this position was handed to the workers. Held while jobs are sent, so that all workers get them
+    /// in the same order.
+    handed: Arc<Mutex<Position>>,
+    /// Held by the one who has paused folding.
+    pausing: Arc<tokio::sync::Mutex<()>>,
     metrics: Metrics,
+}
+
+/// Folding stands still while this lives.
+#[derive(Debug)]
+pub struct Paused {
+    /// The profiles hold everything before this position and nothing from it on.
+    pub through: Position,
+    apply: Apply,
+    _one: OwnedMutexGuard<()>,
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        for worker in &self.apply.workers {
+            // A worker that is gone folds nothing anyway.
+            let _ = worker.send(Job::Resume);
+        }
+    }
 }
 
 /// What the workers will read.
@@ -62,6 +83,9 @@ enum Job {
     },
     /// Answers once everything before it has been dealt with: where the worker stopped, if it is behind.
     Barrier(oneshot::Sender<Option<Position>>),
+    /// Answers like a barrier, and leaves what comes after it to be read from the log after [`Job::Resume`].
+    Pause(oneshot::Sender<Option<Position>>),
+    Resume,
 }
 
 /// Answers the sender when the last worker has let go of it. The events are durable, so the answer is `Ok` whatever
@@ -82,14 +106,17 @@ impl Apply {
     /// Returns the way to the workers and the queues they will read, so that the log can be opened before they start.
     pub fn new(metrics: Metrics) -> (Self, Queues) {
         let (workers, queues) = (0..WORKERS).map(|_| mpsc::unbounded_channel()).unzip();
-        (Self { workers, paused: Arc::new(AtomicBool::new(false)), metrics }, Queues(queues))
+        (Self { workers, handed: Arc::default(), pausing: Arc::default(), metrics }, Queues(queues))
     }
 
-    /// Starts the workers; they first read the log from `checkpoint`.
-    pub fn start(&self, queues: Queues, parts: &ApplyParts, checkpoint: Position) {
+    /// Starts the workers; they first read the log from `checkpoint`, at least to `end`.
+    pub fn start(&self, queues: Queues, parts: &ApplyParts, checkpoint: Position, end: Position) {
+        {
+            let mut handed = self.handed.lock().unwrap_or_else(PoisonError::into_inner);
+            *handed = end.max(*handed);
+        }
         for (index, queue) in queues.0.into_iter().enumerate() {
-            let paused = self.paused.clone();
-            let worker = Worker { index, parts: parts.clone(), behind: Some(checkpoint), paused, reported: false };
+            let worker = Worker { index, parts: parts.clone(), behind: Some(checkpoint), paused: false, reported: false };
             tokio::spawn(worker.run(queue));
         }
     }
@@ -98,16 +125,28 @@ impl Apply {
     pub fn hand_over(&self, events: Vec<Committed>, reply: Reply) {
         let ticket = Arc::new(Ticket(Mutex::new(Some(reply))));
         self.metrics.fold_backlog.add(i64::try_from(events.len()).unwrap_or(0));
+        let through = events.last().map(|committed| committed.position.after());
         let mut parts: Vec<Vec<Committed>> = (0..self.workers.len()).map(|_| Vec::new()).collect();
         for committed in events {
             parts[worker_of(&committed.event.site, &committed.event.visitor)].push(committed);
         }
+        let mut handed = self.handed.lock().unwrap_or_else(PoisonError::into_inner);
         for (worker, events) in self.workers.iter().zip(parts) {
             if !events.is_empty() {
                 // A worker that is gone means the process is stopping; the log has the events.
                 let _ = worker.send(Job::Fold { events, ticket: ticket.clone() });
             }
         }
+        if let Some(through) = through {
+            *handed = through.max(*handed);
+        }
+    }
+
+    /// Returns the position before which everything has reached the workers: once they are settled, the profiles hold it.
+    ///
+    /// The log's own end may be a moment ahead, and a checkpoint taken there would pass over events that no profile has.
+    pub fn handed_over(&self) -> Position {
+        *self.handed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until everything handed over before is dealt with; returns whether all of it is in the profiles.
@@ -127,15 +166,28 @@ impl Apply {
         settled
     }
 
-    /// Stops folding, so that a replay can compare; what comes meanwhile is read from the log afterwards.
-    pub async fn pause(&self) {
-        self.paused.store(true, Ordering::SeqCst);
-        self.settled().await;
-    }
-
-    /// Folds on.
-    pub fn resume(&self) {
-        self.paused.store(false, Ordering::SeqCst);
+    /// Stops folding at one position, so that a replay can compare; what comes later is read from the log afterwards.
+    ///
+    /// Nothing where the profiles are behind the log. Waits for whoever has paused folding before.
+    pub async fn pause(&self) -> Option<Paused> {
+        let one = self.pausing.clone().lock_owned().await;
+        let mut answers = Vec::new();
+        let through = {
+            let handed = self.handed.lock().unwrap_or_else(PoisonError::into_inner);
+            for worker in &self.workers {
+                let (sender, receiver) = oneshot::channel();
+                // One that is gone drops the sender, which is an answer too.
+                let _ = worker.send(Job::Pause(sender));
+                answers.push(receiver);
+            }
+            *handed
+        };
+        let paused = Paused { through, apply: self.clone(), _one: one };
+        let mut settled = true;
+        for answer in answers {
+            settled &= matches!(answer.await, Ok(None));
+        }
+        settled.then_some(paused)
     }
 }
 
@@ -149,7 +201,7 @@ struct Worker {
     parts: ApplyParts,
     /// Where reading the log has to begin, while the profiles are behind it.
     behind: Option<Position>,
-    paused: Arc<AtomicBool>,
+    paused: bool,
     /// The store's absence has been logged.
     reported: bool,
 }
@@ -157,7 +209,7 @@ struct Worker {
 impl Worker {
     async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) {
         loop {
-            if self.behind.is_some() && !self.paused.load(Ordering::SeqCst) {
+            if self.behind.is_some() && !self.paused {
                 self.catch_up().await;
             }
             let mut batch = Vec::new();
@@ -178,31 +230,45 @@ impl Worker {
     async fn deal_with(&mut self, batch: Vec<Job>) {
         let mut events = Vec::new();
         let mut tickets = Vec::new();
-        let mut barriers = Vec::new();
         for job in batch {
             match job {
                 Job::Fold { events: more, ticket } => {
                     events.extend(more);
                     tickets.push(ticket);
                 }
-                Job::Barrier(barrier) => barriers.push(barrier),
-            }
-        }
-        self.parts.metrics.fold_backlog.sub(i64::try_from(events.len()).unwrap_or(0));
-        if let Some(first) = events.first().map(|c| c.position) {
-            if self.paused.load(Ordering::SeqCst) {
-                self.behind.get_or_insert(first);
-            } else if self.behind.is_none() {
-                match self.apply(&events).await {
-                    Ok(()) => {}
-                    Err(error) => self.stopped(first, &error),
+                Job::Barrier(answer) => {
+                    self.fold(std::mem::take(&mut events)).await;
+                    tickets.clear();
+                    // Whoever asked may have stopped waiting.
+                    let _ = answer.send(self.behind);
+                }
+                Job::Pause(answer) => {
+                    self.fold(std::mem::take(&mut events)).await;
+                    tickets.clear();
+                    self.paused = true;
+                    let _ = answer.send(self.behind);
+                }
+                Job::Resume => {
+                    self.fold(std::mem::take(&mut events)).await;
+                    tickets.clear();
+                    self.paused = false;
                 }
             }
         }
+        self.fold(events).await;
         drop(tickets);
-        for barrier in barriers {
-            // Whoever asked may have stopped waiting.
-            let _ = barrier.send(self.behind);
+    }
+
+    /// Folds events, or notes that they have to be read from the log later.
+    async fn fold(&mut self, events: Vec<Committed>) {
+        let Some(first) = events.first().map(|c| c.position) else { return };
+        self.parts.metrics.fold_backlog.sub(i64::try_from(events.len()).unwrap_or(0));
+        if self.paused {
+            self.behind.get_or_insert(first);
+        } else if self.behind.is_none()
+            && let Err(error) = self.apply(&events).await
+        {
+            self.stopped(first, &error);
         }
     }
 

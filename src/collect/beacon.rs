@@ -155,8 +155,12 @@ pub fn id_of(text: &str) -> Option<String> {
 pub fn id_from_value(id: &serde_json::Value) -> Option<String> {
     match id {
         serde_json::Value::String(id) => readable(id.clone()),
-        serde_json::Value::Number(n) => (n.is_i64() || n.is_u64()).then(|| n.to_string()),
-        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Array(_) | serde_json::Value::Object(_) => None,
+        serde_json::Value::Number(n) if n.is_i64() || n.is_u64() => Some(n.to_string()),
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::Array(_)
+        | serde_json::Value::Object(_) => None,
     }
 }
 

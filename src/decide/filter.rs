@@ -96,7 +96,9 @@ fn compile(value: &Value, path: &str, depth: usize, nodes: &mut usize) -> Result
                 .enumerate()
                 .map(|(i, child)| compile(child, &format!("{path}.{name}[{i}]"), depth + 1, nodes))
                 .collect(),
-            _ => Err(FilterError { path: format!("{path}.{name}"), message: "must be an array".to_owned() }),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+                Err(FilterError { path: format!("{path}.{name}"), message: "must be an array".to_owned() })
+            }
         })
     };
     if map.len() == 1 {
@@ -225,7 +227,9 @@ fn test_field(field: &Field, test: &Test, item: &Item) -> bool {
             // None of the categories may be one of them, and there must be one to look at.
             Test::NotIn(_) => !item.categories.is_empty() && item.categories.iter().all(|c| test_text(test, Some(c))),
             Test::Exists(wanted) => *wanted != item.categories.is_empty(),
-            _ => item.categories.iter().any(|c| test_text(test, Some(c))),
+            Test::In(_) | Test::Contains(_) | Test::Prefix(_) | Test::NumberIn(..) | Test::Less(..) | Test::Greater(..) => {
+                item.categories.iter().any(|c| test_text(test, Some(c)))
+            }
         },
         Field::Price => test_number(test, item.current_price().map(crate::event::UnitPrice::to_decimal)),
         #[expect(clippy::cast_precision_loss, reason = "a stock beyond 2^53 pieces is no stock")]

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use rapport_models::artifact::publish;
 use serde_json::{Value, json};
 
 use super::caller::{Caller, Query};
@@ -29,7 +28,7 @@ pub async fn activate(app: web::Data<Arc<App>>, request: HttpRequest) -> Result<
     let dir = caller.site.models_dir.clone();
     let activated = web::block(move || crate::build::activate(&dir, &id)).await.map_err(|e| Problem::internal(&e))?;
     let id = activated.map_err(|e| Problem::new(Code::UnknownBuild, format!("{e}.")))?;
-    app.look_for_builds().await;
+    app.look_again_for_builds().await;
     Ok(HttpResponse::Ok().json(json!({"active": id})))
 }
 
@@ -37,8 +36,8 @@ pub async fn activate(app: web::Data<Arc<App>>, request: HttpRequest) -> Result<
 pub async fn rollback(app: web::Data<Arc<App>>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let caller = Caller::of(&app, &request, &Query::of(&request)?, None, now(&app))?.with_role(Role::Merchandiser)?;
     let dir = caller.site.models_dir.clone();
-    let rolled = web::block(move || publish::rollback(&dir)).await.map_err(|e| Problem::internal(&e))?;
+    let rolled = web::block(move || crate::build::rollback(&dir)).await.map_err(|e| Problem::internal(&e))?;
     let id = rolled.map_err(|e| Problem::new(Code::UnknownBuild, format!("{e}.")))?;
-    app.look_for_builds().await;
-    Ok(HttpResponse::Ok().json(Value::from_iter([("active", id.to_string())])))
+    app.look_again_for_builds().await;
+    Ok(HttpResponse::Ok().json(Value::from_iter([("active", id)])))
 }

@@ -6,10 +6,11 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, COOKIE, ORIGIN, USER_AGENT};
 
 use super::problem::{Code, Problem};
-use crate::app::{App, Site};
+use crate::app::App;
 use crate::event::{SiteId, Source, Timestamp, VisitorId};
 use crate::keys::{Key, KeyKind};
 use crate::secrets::{Claims, Role};
+use crate::site::Site;
 
 /// A caller that has proved who it is.
 #[derive(Debug, Clone)]

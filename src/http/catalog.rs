@@ -93,10 +93,11 @@ fn read_lines(request: &HttpRequest, text: &str) -> Result<Vec<Line>, Problem> {
         let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
         return Ok(lines.map(|(n, line)| (n + 1, ItemDraft::from_json(line))).collect());
     }
-    Ok(match serde_json::from_str::<Value>(text).map_err(malformed)? {
-        Value::Array(items) => items.into_iter().enumerate().map(|(n, item)| (n + 1, draft(item))).collect(),
-        item => vec![(1, draft(item))],
-    })
+    let items = match serde_json::from_str::<Value>(text).map_err(malformed)? {
+        Value::Array(items) => items,
+        item @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => vec![item],
+    };
+    Ok(items.into_iter().enumerate().map(|(n, item)| (n + 1, draft(item))).collect())
 }
 
 fn draft(value: Value) -> Result<ItemDraft, Rejection> {

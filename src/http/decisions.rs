@@ -468,10 +468,7 @@ fn explain_item(
     candidate: &crate::decide::candidates::Candidate,
 ) -> Value {
     let mut explained = json!({"source": candidate.rung.as_str(), "score": candidate.score});
-    let relation = match candidate.rung {
-        placement::Rung::CoView => Relation::Viewed,
-        _ => Relation::Bought,
-    };
+    let relation = if candidate.rung == placement::Rung::CoView { Relation::Viewed } else { Relation::Bought };
     let both = candidate.because.and_then(|slot| snapshot.item_of(slot)).zip(snapshot.item_of(candidate.slot));
     if let (Some(build), Some((anchor, item)), true) = (build, both, candidate.support > 0) {
         let (a, b) = (build.count(relation, anchor), build.count(relation, item));

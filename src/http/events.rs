@@ -172,7 +172,7 @@ pub async fn post(app: web::Data<Arc<App>>, request: HttpRequest, payload: web::
     let whose = whose(&app, &caller, &request, beacon.visitor_id.as_deref())?;
     let words = BatchWords { session_id: beacon.session_id, seq: beacon.seq, sent_at: beacon.sent_at, consent: beacon.consent };
     let envelope = envelope(&app, &caller, &request, &whose, &words, now);
-    answer(&app, &request, &envelope, &whose, beacon.events, |results| serde_json::to_vec(results)).await
+    answer(&app, &request, &envelope, &whose, beacon.events, serde_json::to_vec).await
 }
 
 /// `POST /v1/segment/{track,identify,page,batch}`

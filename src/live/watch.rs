@@ -7,8 +7,8 @@ use rapport_models::artifact::publish;
 use tracing::{error, info};
 
 use super::serving::ServedBuild;
-use crate::app::Site;
 use crate::metrics::Metrics;
+use crate::site::Site;
 
 /// Looks whether another build was activated, and serves it if it is sound.
 ///
@@ -22,11 +22,16 @@ pub fn look(site: &Site, metrics: &Metrics) {
     let Some(active) = active else { return };
     let id = active.to_string();
     let serving = site.live.snapshot().build.as_ref().map(|b| b.id.clone());
-    if serving.as_deref() == Some(&id)
-        || site.refused.lock().unwrap_or_else(std::sync::PoisonError::into_inner).as_deref() == Some(&id)
-    {
+    let mut refused = site.refused.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if serving.as_deref() == Some(&id) {
+        // Should the refused one be activated again, it is looked at again.
+        *refused = None;
         return;
     }
+    if refused.as_deref() == Some(&id) {
+        return;
+    }
+    drop(refused);
     match ServedBuild::open(&build_dir(&site.models_dir, &id)) {
         Ok(build) => {
             site.live.serve(Some(Arc::new(build)), &site.catalog);

@@ -126,16 +126,20 @@ impl Server {
         }
     }
 
-    /// Asks the process to stop and waits until it has.
+    /// Asks the process to stop and waits until it has, of its own accord and content.
     pub fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
             assert!(killed.success());
             let deadline = Instant::now() + PATIENCE;
-            while child.try_wait().unwrap().is_none() {
+            let ended = loop {
+                if let Some(ended) = child.try_wait().unwrap() {
+                    break ended;
+                }
                 assert!(Instant::now() < deadline, "the server does not stop");
                 std::thread::sleep(Duration::from_millis(10));
-            }
+            };
+            assert!(ended.success(), "the server stopped with {ended}");
         }
     }
 

@@ -283,7 +283,9 @@ fn encodings(world: &World) -> Vec<Row> {
         send("an encoding nobody knows", "rot13", batch("").as_bytes(), unknown),
         world.events("gzip that does not say so", packed, MALFORMED),
         typed("application/xml"),
-        typed("application/x-www-form-urlencoded"),
+        world
+            .events("what curl says by itself", batch(""), Expect::Fine)
+            .header("Content-Type", "application/x-www-form-urlencoded"),
         typed("multipart/form-data; boundary=x"),
         typed("text/html"),
         typed("json"),

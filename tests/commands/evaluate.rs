@@ -1,0 +1,82 @@
+//! `rapport evaluate` on published sessions, whose figures are known.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{Ran, run};
+use crate::support::server::shared_data;
+
+const FIELDS: &[&str] = &[
+    "strategy",
+    "k",
+    "hit_rate",
+    "mrr",
+    "ndcg",
+    "coverage",
+    "popularity_bias",
+    "prefixes",
+    "us_per_query_p50",
+    "us_per_query_p99",
+    "train_seconds",
+    "peak_rss_mb",
+];
+
+#[test]
+fn diginetica_gives_the_known_figures() {
+    let (Some(train), Some(test)) =
+        (shared_data("diginetica_gnn/train_sessions.txt.gz"), shared_data("diginetica_gnn/test_sessions.txt.gz"))
+    else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("var");
+    let evaluate = |strategy: &str| -> Value {
+        let files = ["--train", train.to_str().unwrap(), "--test", test.to_str().unwrap()];
+        run(&data, &[&["evaluate", "--format", "sessions", "--strategy", strategy, "--k", "20", "--json"], &files[..]].concat())
+            .json()
+    };
+    let popularity = evaluate("popularity");
+    let names: BTreeSet<&str> = popularity.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(names, FIELDS.iter().copied().collect());
+    assert_eq!((popularity["prefixes"].as_u64(), popularity["k"].as_u64()), (Some(60_858), Some(20)));
+    let near = |value: &Value, expected: f64| (value.as_f64().unwrap() - expected).abs() < 0.000_05;
+    assert!(near(&popularity["hit_rate"], 0.0093), "{popularity}");
+    assert!(near(&popularity["mrr"], 0.0021), "{popularity}");
+
+    let next = evaluate("co_visitation");
+    assert!(next["hit_rate"].as_f64().unwrap() > 0.49, "{next}");
+    assert!(next["mrr"].as_f64().unwrap() > 0.16, "{next}");
+    assert_eq!(evaluate("default")["hit_rate"], next["hit_rate"], "the default is the best there is");
+    assert!(!data.exists(), "evaluating makes no data directory");
+}
+
+#[test]
+fn small_cases_are_worked_out_by_hand() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    // Of the training events a has 4, b 3, c 1; the test asks for b, then for z, which is not in training.
+    let (train, test) = (file("train", "a b\na b a\nb a c\n"), file("test", "a b z\n"));
+    let evaluate = |more: &[&str]| -> Ran {
+        run(&dir.path().join("var"), &[&["evaluate", "--train", &train, "--test", &test, "--json"], more].concat())
+    };
+    let figures = evaluate(&["--strategy", "popularity", "--k", "2"]).json();
+    assert_eq!(
+        (&figures["prefixes"], &figures["hit_rate"], &figures["mrr"]),
+        (&2.into(), &0.5.into(), &0.25.into()),
+        "{figures}"
+    );
+    let figures = evaluate(&["--strategy", "popularity", "--k", "1"]).json();
+    assert_eq!(figures["hit_rate"], 0.0, "{figures}");
+
+    let ran = evaluate(&["--strategy", "magic"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("magic") && ran.err.contains("co_visitation"), "it names those there are: {}", ran.err);
+    let ran = run(dir.path(), &["evaluate", "--train", "/nowhere/train", "--test", &test]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("/nowhere/train"), "{}", ran.err);
+}

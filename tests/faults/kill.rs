@@ -1,0 +1,193 @@
+//! `kill -9` in the middle of writing, again and again: what was acknowledged is there, once, and in the profile.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::server::{Server, send};
+
+const ROUNDS: u64 = 50;
+const SENDERS: u64 = 4;
+const VISITORS: u64 = 12;
+/// Distinct items that are viewed; more than a page of `recently-viewed` shows.
+const ITEMS: u64 = 40;
+/// How many of the items viewed last are compared.
+const SHOWN: usize = 15;
+
+/// What the senders know.
+#[derive(Debug, Default)]
+struct Sent {
+    next: AtomicU64,
+    /// Everything answered `ok` or `duplicate`.
+    kept: Mutex<HashMap<String, Value>>,
+    /// Sent, and no answer came or `retry` did.
+    open: Mutex<Vec<Value>>,
+}
+
+/// Returns the event of a number: all about it follows from the number, so that a repetition is the same event.
+fn event(n: u64) -> Value {
+    // Times are given, increase, and lie in the past, so that the order of views is known however they arrive.
+    let ts = 1_700_000_000_000 + n * 10;
+    let ts = format_ms(ts);
+    let mut rng = Dice(n ^ 0x9e37_79b9_7f4a_7c15);
+    let visitor = format!("visitor-{}", rng.below(VISITORS));
+    let viewed = json!([{"item_id": format!("item-{}", rng.below(ITEMS)), "price": 2.5}]);
+    let bought = json!([{"item_id": format!("bought-{}", rng.below(ITEMS)), "price": 2.5, "quantity": 1}]);
+    match n % 5 {
+        0 => {
+            json!({"id": format!("e{n}"), "type": "purchase", "visitor_id": visitor, "ts": ts, "transaction_id": format!("t{n}"),
+                    "currency": "EUR", "value": 2.5, "items": bought})
+        }
+        1 => {
+            json!({"id": format!("e{n}"), "type": "add_to_cart", "visitor_id": visitor, "ts": ts, "currency": "EUR", "items": bought})
+        }
+        _ => {
+            json!({"id": format!("e{n}"), "type": "view_item", "visitor_id": visitor, "ts": ts, "currency": "EUR", "items": viewed})
+        }
+    }
+}
+
+/// Writes milliseconds since 1970 as RFC 3339.
+fn format_ms(ms: u64) -> String {
+    jiff::Timestamp::from_millisecond(i64::try_from(ms).unwrap()).unwrap().to_string()
+}
+
+/// A little randomness that is the same in every run (splitmix64).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % n
+    }
+}
+
+impl Sent {
+    /// Sends a batch once and sorts its events by what came back.
+    fn deliver(&self, address: SocketAddr, secret: &str, batch: Vec<Value>) {
+        let body = json!({"consent": {"analytics": true, "personalization": true}, "events": batch}).to_string();
+        let authorization = format!("Bearer {secret}");
+        let headers = [("Authorization", authorization.as_str()), ("Content-Type", "application/json")];
+        let answer = send(address, "POST", "/v1/events", &headers, body.as_bytes());
+        // An answer that was cut off is none.
+        let answer = answer.ok().filter(|a| a.status == 200).and_then(|a| serde_json::from_slice::<Value>(&a.body).ok());
+        for event in batch {
+            let id = event["id"].as_str().unwrap().to_owned();
+            match answer.as_ref().map(|a| a["results"][&id]["result"].as_str().unwrap_or("missing")) {
+                Some("ok" | "duplicate") => {
+                    self.kept.lock().unwrap().insert(id, event);
+                }
+                None | Some("retry") => self.open.lock().unwrap().push(event),
+                Some(other) => panic!("{id} was answered {other}: {answer:?}"),
+            }
+        }
+    }
+
+    /// Sends until the server is gone.
+    fn send_until(&self, address: SocketAddr, secret: &str, sender: u64, ended: &AtomicBool) {
+        let mut dice = Dice(sender);
+        while !ended.load(Ordering::SeqCst) {
+            let size = 1 + dice.below(8);
+            let first = self.next.fetch_add(size, Ordering::SeqCst);
+            self.deliver(address, secret, (first..first + size).map(event).collect());
+            // The log may grow, but not so that reading it is what takes the time.
+            std::thread::sleep(Duration::from_millis(4));
+        }
+    }
+
+    /// Returns a visitor's acknowledged items, the one viewed last first.
+    fn viewed(&self, visitor: &str) -> Vec<String> {
+        let kept = self.kept.lock().unwrap();
+        let mut last: HashMap<&str, &str> = HashMap::new();
+        for event in kept.values().filter(|e| e["type"] == "view_item" && e["visitor_id"] == visitor) {
+            let (item, ts) = (event["items"][0]["item_id"].as_str().unwrap(), event["ts"].as_str().unwrap());
+            let at = last.entry(item).or_insert(ts);
+            *at = (*at).max(ts);
+        }
+        let mut items: Vec<_> = last.into_iter().map(|(item, ts)| (ts.to_owned(), item.to_owned())).collect();
+        items.sort_by(|a, b| b.cmp(a));
+        items.into_iter().map(|(_, item)| item).take(SHOWN).collect()
+    }
+}
+
+fn shown(server: &Server, secret: &str, visitor: &str) -> Vec<String> {
+    let path = format!("/v1/recommendations/recently-viewed?visitor_id={visitor}&count={SHOWN}");
+    let answer = server.send("GET", &path, &[("Authorization", &format!("Bearer {secret}"))], b"").json();
+    let items = answer["items"].as_array().unwrap_or_else(|| panic!("{answer:#}"));
+    items.iter().map(|i| i["item_id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Every acknowledged event is in the export once, and no other id twice.
+fn check_export(server: &Server, sent: &Sent) -> usize {
+    let export = server.run(&["export", "--events"]);
+    let mut seen = HashSet::new();
+    let mut last = None;
+    for line in export.lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        assert!(seen.insert(event["id"].as_str().unwrap().to_owned()), "twice in the log: {line}");
+        let position = event["position"].as_u64();
+        assert!(position > last, "out of log order: {line}");
+        last = position;
+    }
+    for id in sent.kept.lock().unwrap().keys() {
+        assert!(seen.contains(id), "{id} was acknowledged and is not in the log");
+    }
+    seen.len()
+}
+
+#[test]
+fn fifty_kills_lose_nothing_and_repeat_nothing() {
+    let mut server = Server::start();
+    let secret = server.key("secret", &[]);
+    let sent = Sent::default();
+    let mut dice = Dice(20_261_123);
+    for round in 0..ROUNDS {
+        let ended = AtomicBool::new(false);
+        let address = server.address;
+        std::thread::scope(|scope| {
+            for sender in 0..SENDERS {
+                let (sent, secret, ended) = (&sent, &secret, &ended);
+                scope.spawn(move || sent.send_until(address, secret, round * SENDERS + sender, ended));
+            }
+            std::thread::sleep(Duration::from_millis(20 + dice.below(230)));
+            server.kill();
+            ended.store(true, Ordering::SeqCst);
+        });
+        server.restart();
+        // Nobody knows what became of these; sent again, each is either new or known.
+        let open = std::mem::take(&mut *sent.open.lock().unwrap());
+        for batch in open.chunks(100) {
+            sent.deliver(server.address, &secret, batch.to_vec());
+        }
+        assert!(sent.open.lock().unwrap().is_empty(), "round {round}: not answered by a server that nobody disturbs");
+        let visitor = format!("visitor-{}", dice.below(VISITORS));
+        let expected = sent.viewed(&visitor);
+        // Items that are new to the catalog appear within a moment; the profile itself must know at once.
+        server
+            .eventually(&format!("round {round}: {visitor} sees {expected:?}"), || shown(&server, &secret, &visitor) == expected);
+        if round % 20 == 9 {
+            check_export(&server, &sent);
+        }
+    }
+    let events = check_export(&server, &sent);
+    let kept = sent.kept.lock().unwrap().len();
+    // Everything was resent until it was answered, so the log holds no more than was acknowledged.
+    assert_eq!(events, kept);
+    for n in 0..VISITORS {
+        let visitor = format!("visitor-{n}");
+        assert_eq!(shown(&server, &secret, &visitor), sent.viewed(&visitor), "{visitor}");
+    }
+    let replayed: BTreeMap<String, Value> = serde_json::from_str(&server.run(&["replay", "--json"])).unwrap();
+    assert_eq!(replayed["events"], kept);
+    assert_eq!(replayed["profiles"], VISITORS);
+    assert_eq!(replayed["identical"], VISITORS, "{replayed:?}");
+    assert_eq!((&replayed["changed"], &replayed["removed"]), (&json!(0), &json!(0)), "{replayed:?}");
+    eprintln!("{ROUNDS} kills, {kept} events");
+}

@@ -1,0 +1,9 @@
+//! What goes wrong in operation, done to the real binary on purpose.
+
+#![allow(clippy::unwrap_used, reason = "a fault that cannot be caused is a test that fails")]
+
+mod builds;
+mod disk;
+mod kill;
+mod redis;
+mod stop;
