@@ -200,7 +200,8 @@ impl Fields {
             Some(Value::Number(number)) => number.as_i64().and_then(Timestamp::from_millis),
             Some(_) => None,
         };
-        match time {
+        // Before 1970 no page was sent; a year before 1 could not even be written back.
+        match time.filter(|time| *time >= Timestamp::default()) {
             Some(time) => Ok(Some(time)),
             None => Err(Rejection::new(
                 RejectionCode::InvalidTime,

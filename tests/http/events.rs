@@ -212,7 +212,7 @@ fn robots_are_not_counted_and_people_are() {
         format!("{} {}", result(&answer, id), answer.json()["results"][id]["code"].as_str().unwrap_or_default())
     };
     assert_eq!(from(&page, Some("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"), "a"), "drop bot");
-    assert_eq!(from(&page, Some("Mozilla/5.0 (X11; Linux x86_64) HeadlessChrome/120.0"), "b"), "drop bot");
+    assert_eq!(from(&page, Some("AhrefsBot/7.0"), "b"), "drop bot");
     assert_eq!(from(&page, None, "c"), "ok ", "no User-Agent is no robot");
     assert_eq!(from(&page, Some(""), "d"), "ok ");
     assert_eq!(from(&page, Some("Mozilla/5.0 (Windows NT 10.0) Chrome/126.0 Safari/537.36"), "e"), "ok ");
