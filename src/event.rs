@@ -7,10 +7,12 @@
 
 pub mod consent;
 pub mod draft;
+pub mod fields;
 pub mod ids;
 pub mod json;
 pub mod kind;
 pub mod money;
+pub mod object;
 pub mod rejection;
 pub mod time;
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::event::fields::Fields;
 use crate::event::ids::ItemId;
 use crate::event::{Currency, Rejection, RejectionCode, UnitPrice};
 
@@ -276,36 +277,8 @@ fn distance(a: &str, b: &str) -> usize {
     row[a.len()]
 }
 
-/// The fields of an object, taken out one by one with their types checked.
-struct Fields(Map<String, Value>);
-
+/// Fields that only items have.
 impl Fields {
-    fn take(&mut self, name: &str) -> Option<Value> {
-        self.0.remove(name).filter(|value| !value.is_null())
-    }
-
-    fn wrong(name: &str, wanted: &str) -> Rejection {
-        Rejection::new(RejectionCode::WrongType, format!("`{name}` must be {wanted}."))
-    }
-
-    fn text(&mut self, name: &str) -> Result<Option<String>, Rejection> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(Self::wrong(name, "a string")),
-        }
-    }
-
-    /// An id may be written as a whole number: shops with numeric SKUs do.
-    fn id(&mut self, name: &str) -> Result<Option<String>, Rejection> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(Value::Number(number)) if number.is_i64() || number.is_u64() => Ok(Some(number.to_string())),
-            Some(_) => Err(Self::wrong(name, "a string or a whole number")),
-        }
-    }
-
     fn texts(&mut self, name: &str) -> Result<Vec<String>, Rejection> {
         let wrong = || Self::wrong(name, "an array of strings, from the broadest to the narrowest");
         match self.take(name) {
@@ -318,30 +291,6 @@ impl Fields {
                 })
                 .collect(),
             Some(_) => Err(wrong()),
-        }
-    }
-
-    fn number(&mut self, name: &str) -> Result<Option<f64>, Rejection> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(Value::Number(number)) => Ok(number.as_f64()),
-            // "12.50" is meant as a number, as in events.
-            Some(Value::String(text)) => match text.trim().parse::<f64>() {
-                Ok(number) if number.is_finite() => Ok(Some(number)),
-                _ => Err(Self::wrong(name, "a number")),
-            },
-            Some(_) => Err(Self::wrong(name, "a number")),
-        }
-    }
-
-    fn integer(&mut self, name: &str) -> Result<Option<i64>, Rejection> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(Value::Number(number)) => match number.as_i64().filter(|n| n.unsigned_abs() <= 1 << 53) {
-                Some(number) => Ok(Some(number)),
-                None => Err(out_of_range(&format!("`{name}` must be a whole number within 2^53."))),
-            },
-            Some(_) => Err(Self::wrong(name, "a whole number")),
         }
     }
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::collect::Decoded;
+use crate::event::object::Object;
 use crate::event::{ConsentClaim, Rejection, RejectionCode, Timestamp, json};
 
 /// A batch as it was sent.
@@ -72,7 +73,7 @@ struct Frame<'a> {
 /// Reads a batch. The caps are asked for once the key is known, since they depend on whose it is.
 pub fn decode<E: From<BeaconError>>(body: &[u8], caps: impl FnOnce(Option<&str>) -> Result<Caps, E>) -> Result<Beacon, E> {
     let text = std::str::from_utf8(body).map_err(|e| BeaconError::Malformed(format!("it is not UTF-8 ({e})")))?;
-    let json::Object::<Frame<'_>>(frame) = serde_json::from_str(text).map_err(|e| {
+    let Object::<Frame<'_>>(frame) = serde_json::from_str(text).map_err(|e| {
         let message = e.to_string();
         if e.is_data() {
             BeaconError::Invalid(format!("The body must be one JSON object: {message}."))
@@ -147,7 +148,7 @@ pub fn id_of(text: &str) -> Option<String> {
     struct Id {
         id: serde_json::Value,
     }
-    let json::Object(Id { id }) = serde_json::from_str(text).ok()?;
+    let Object(Id { id }) = serde_json::from_str(text).ok()?;
     id_from_value(&id)
 }
 

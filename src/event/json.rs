@@ -3,14 +3,10 @@
 //! The flat form is one object per event: our own fields (`id`, `type`, `ts` …) beside the GA4 parameters. Beacons,
 //! `events-jsonl` files and exports all use it, so that what one writes the other reads.
 
-use std::fmt;
-use std::marker::PhantomData;
-
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 
 use super::draft::Recorded;
+use super::fields::Fields;
 use super::time::ClientTime;
 use super::{ConsentClaim, Draft, DraftLine, Event, Line, Rejection, RejectionCode, Source, Timestamp};
 
@@ -125,116 +121,6 @@ pub fn claim_from_value(value: Value) -> Result<ConsentClaim, Rejection> {
     let sale_share = flag("sale_share")?.or(ads);
     let at = Fields(map).time("at").map_err(|r| invalid(&r.detail))?;
     Ok(ConsentClaim { analytics, personalization, marketing, sale_share, at })
-}
-
-/// The fields of an object, taken out one by one with their types checked. `null` is the same as absent.
-struct Fields(Map<String, Value>);
-
-impl Fields {
-    fn wrong(name: &str, wanted: &str) -> Rejection {
-        Rejection::new(RejectionCode::WrongType, format!("`{name}` must be {wanted}."))
-    }
-
-    fn text(&mut self, name: &str) -> Result<Option<String>, Rejection> {
-        match self.0.remove(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(Self::wrong(name, "a string")),
-        }
-    }
-
-    /// An id may be written as a whole number: shops with numeric SKUs do.
-    fn id(&mut self, name: &str) -> Result<Option<String>, Rejection> {
-        match self.0.remove(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(Value::Number(number)) if number.is_i64() || number.is_u64() => Ok(Some(number.to_string())),
-            Some(_) => Err(Self::wrong(name, "a string or a whole number")),
-        }
-    }
-
-    fn number(&mut self, name: &str) -> Result<Option<f64>, Rejection> {
-        match self.0.remove(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::Number(number)) => Ok(number.as_f64()),
-            // Storefronts print prices from templates; "12.50" is meant as a number.
-            Some(Value::String(text)) => match text.trim().parse::<f64>() {
-                Ok(number) if number.is_finite() => Ok(Some(number)),
-                _ => Err(Self::wrong(name, "a number")),
-            },
-            Some(_) => Err(Self::wrong(name, "a number")),
-        }
-    }
-
-    fn integer(&mut self, name: &str) -> Result<Option<i64>, Rejection> {
-        match self.number(name)? {
-            None => Ok(None),
-            Some(number) if number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0 =>
-            {
-                #[expect(clippy::cast_possible_truncation, reason = "a whole number within 2^53, checked above")]
-                Ok(Some(number as i64))
-            }
-            Some(_) => Err(Rejection::new(RejectionCode::OutOfRange, format!("`{name}` must be a whole number within 2^53."))),
-        }
-    }
-
-    /// Milliseconds, as microseconds.
-    fn age(&mut self, name: &str) -> Result<Option<i64>, Rejection> {
-        match self.number(name)? {
-            None => Ok(None),
-            Some(millis) if (0.0..=1e13).contains(&millis) =>
-            {
-                #[expect(clippy::cast_possible_truncation, reason = "bounded in the pattern")]
-                Ok(Some((millis * 1000.0) as i64))
-            }
-            Some(_) => {
-                Err(Rejection::new(RejectionCode::OutOfRange, format!("`{name}` must be between 0 and 10^13 milliseconds.")))
-            }
-        }
-    }
-
-    fn time(&mut self, name: &str) -> Result<Option<Timestamp>, Rejection> {
-        let time = match self.0.remove(name) {
-            None | Some(Value::Null) => return Ok(None),
-            Some(Value::String(text)) => Timestamp::parse(&text),
-            Some(Value::Number(number)) => number.as_i64().and_then(Timestamp::from_millis),
-            Some(_) => None,
-        };
-        // Before 1970 no page was sent; a year before 1 could not even be written back.
-        match time.filter(|time| *time >= Timestamp::default()) {
-            Some(time) => Ok(Some(time)),
-            None => Err(Rejection::new(
-                RejectionCode::InvalidTime,
-                format!("`{name}` must be an RFC 3339 time (2026-11-23T10:00:00.000Z) or milliseconds since 1970."),
-            )),
-        }
-    }
-}
-
-/// A value that must be a JSON object.
-///
-/// Derived code also reads a struct from an array, field by field, which no sender means.
-#[derive(Debug, Default)]
-pub struct Object<T>(pub T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
-            type Value = Object<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
-            }
-        }
-
-        deserializer.deserialize_map(Members(PhantomData))
-    }
 }
 
 /// Reads a moment from a JSON value: RFC 3339 text or milliseconds since 1970.

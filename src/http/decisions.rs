@@ -24,7 +24,7 @@ use crate::collect::validate::Envelope;
 use crate::decide::placement::{self, Kind};
 use crate::decide::{Ask, Context, decide};
 use crate::event::ids::random_hex;
-use crate::event::json::Object;
+use crate::event::object::Object;
 use crate::event::{ItemId, Timestamp, VisitorId, json};
 use crate::profile::store::ProfileStore;
 use crate::profile::{Profile, view};

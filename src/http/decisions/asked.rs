@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::decide::filter::Filter;
 use crate::decide::placement::{self, Placement};
 use crate::event::ItemId;
-use crate::event::json::Object;
+use crate::event::object::Object;
 
 /// Waiting for a profile takes no longer than this; a decision without one beats a late one.
 const PROFILE_DEADLINE: Duration = Duration::from_millis(100);
