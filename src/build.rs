@@ -214,8 +214,11 @@ fn put_cases(figures: &mut std::collections::BTreeMap<String, f64>, name: &str, 
     figures.insert(name.to_owned(), cases as f64);
 }
 
-/// Returns what is popular and what is rising, best first.
-fn rank(learned: &Learned, settings: &config::Build, newest: Timestamp) -> (Vec<(u32, f32)>, Vec<(u32, f32)>) {
+/// Items with a score, best first.
+type Ranked = Vec<(u32, f32)>;
+
+/// Returns what is popular and what is rising.
+fn rank(learned: &Learned, settings: &config::Build, newest: Timestamp) -> (Ranked, Ranked) {
     #[expect(clippy::cast_precision_loss, reason = "ages in seconds")]
     let age = |at: Timestamp| newest.since(at) as f64 / SECOND as f64;
     let rows = learned.interest.iter().map(|i| (i.item, age(i.at), i.weight));

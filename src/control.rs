@@ -280,10 +280,10 @@ impl Session {
                 postcard::from_bytes(&frame)?
             }
         };
-        match answer {
-            Answer::Failed(message) => Err(ControlError::Failed(message)),
-            answer => Ok(answer),
+        if let Answer::Failed(message) = answer {
+            return Err(ControlError::Failed(message));
         }
+        Ok(answer)
     }
 
     /// Notes where things are, if the data is open here.
@@ -295,7 +295,7 @@ impl Session {
 }
 
 /// Serves commands until the runtime ends.
-pub async fn listen(app: Arc<App>) -> std::io::Result<()> {
+pub fn listen(app: Arc<App>) -> std::io::Result<()> {
     let path = app.paths.socket();
     // One that is left over from a process that was killed: the lock on the data directory says nobody else has it.
     let _ = std::fs::remove_file(&path);
@@ -320,11 +320,8 @@ pub async fn listen(app: Arc<App>) -> std::io::Result<()> {
 async fn serve(app: Arc<App>, mut stream: UnixStream) {
     let mut executor = Executor::new(app);
     loop {
-        let frame = match read_frame(&mut stream).await {
-            Ok(Some(frame)) => frame,
-            // The command has ended.
-            Ok(None) | Err(_) => return,
-        };
+        // Otherwise the command has ended.
+        let Ok(Some(frame)) = read_frame(&mut stream).await else { return };
         let answer = match postcard::from_bytes(&frame) {
             Ok(request) => executor.execute(request).await,
             Err(error) => Answer::Failed(format!("the request cannot be read ({error}); use the server's own binary")),

@@ -55,7 +55,7 @@ impl DemoCommand {
         let products = products(self.seed);
         let progress = Progress::spinner("opening the shop");
         let app = App::open(context.config, &data_dir, Clock::System, Metrics::new()).await?;
-        crate::control::listen(app.clone()).await?;
+        crate::control::listen(app.clone())?;
         app.spawn_background();
         let site = app.ensure_site(&SiteId::default_site()).await?;
         let address: SocketAddr = app.config.http.bind.parse().context("http.bind is no address")?;

@@ -19,7 +19,7 @@ impl Serve {
         let app = App::open(context.config, &context.data_dir, Clock::System, Metrics::new())
             .await
             .context("the service cannot start")?;
-        crate::control::listen(app.clone()).await.context("commands cannot reach the server")?;
+        crate::control::listen(app.clone()).context("commands cannot reach the server")?;
         app.spawn_background();
         let running = http::serve(&app, &Extras::default())?;
         info!("Listening on http://{}", running.address);
