@@ -8,24 +8,26 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::catalog::{Catalog, Catalogs};
+use crate::catalog::Catalogs;
 use crate::clock::Clock;
 use crate::collect::Collector;
 use crate::collect::apply::{Apply, ApplyParts, Tail};
 use crate::collect::dedupe::{self, Dedupe, IdHash};
-use crate::config::{Config, SitePolicy, Store};
+use crate::config::{Config, Store};
 use crate::documents::embedded::EmbeddedDocuments;
 use crate::documents::redis::RedisDocuments;
 use crate::documents::{DocumentPut, DocumentStore, Documents, Expect};
 use crate::event::SiteId;
 use crate::event_log::{EventLog, LogError, LogSettings, Position, Reader};
 use crate::keys::{Keys, SYSTEM};
-use crate::live::{Live, watch};
+use crate::live::watch;
 use crate::metrics::Metrics;
+use crate::paths::Paths;
 use crate::profile::embedded::EmbeddedProfiles;
 use crate::profile::redis::RedisProfiles;
 use crate::profile::store::Profiles;
 use crate::secrets::Secrets;
+use crate::site::Site;
 use crate::store_engine::StoreError;
 use crate::store_engine::embedded::Embedded;
 use crate::store_engine::redis::Redis;
@@ -56,49 +58,6 @@ pub struct App {
     /// What a store of its own machine may forget, where there is one.
     tail: Option<Mutex<Tail>>,
     _lock: DataLock,
-}
-
-/// What belongs to one site.
-#[derive(Debug)]
-pub struct Site {
-    pub id: SiteId,
-    pub policy: SitePolicy,
-    pub catalog: Arc<Catalog>,
-    pub live: Live,
-    pub models_dir: PathBuf,
-    /// The build that was refused last, so that it is reported once.
-    pub refused: Mutex<Option<String>>,
-}
-
-/// Where things are in the data directory.
-#[derive(Debug, Clone)]
-pub struct Paths {
-    pub data: PathBuf,
-    pub log: PathBuf,
-    pub archive: PathBuf,
-    models: PathBuf,
-}
-
-impl Paths {
-    /// Returns the places below a data directory.
-    pub fn new(data: &Path, config: &Config) -> Self {
-        Self {
-            data: data.to_owned(),
-            log: data.join("log"),
-            archive: config.events.archive_dir(data),
-            models: data.join("models"),
-        }
-    }
-
-    /// Returns the folder of a site's builds.
-    pub fn models(&self, site: &SiteId) -> PathBuf {
-        self.models.join(site.as_str())
-    }
-
-    /// Returns the socket through which commands reach a running server.
-    pub fn socket(&self) -> PathBuf {
-        self.data.join("control.sock")
-    }
 }
 
 /// Why the service does not start.
@@ -158,11 +117,10 @@ impl App {
         let catalogs = Arc::new(Catalogs::new(documents.clone()));
         let mut sites = BTreeMap::new();
         for id in site_ids(&config, &documents).await? {
-            sites.insert(id.clone(), open_site(id, &config, &paths, &catalogs).await?);
+            sites.insert(id.clone(), Site::open(id, &config, &paths, &catalogs).await?);
         }
 
         let dedupe = Arc::new(Dedupe::new());
-        fill(&dedupe, &paths, &clock)?;
         let checkpoint = engine.meta_get(CHECKPOINT)?.and_then(|b| b.try_into().ok()).map_or(0, u64::from_be_bytes);
         let parts = ApplyParts {
             node,
@@ -189,6 +147,8 @@ impl App {
         if recovery.truncated_bytes > 0 {
             warn!(bytes = recovery.truncated_bytes, "The event log ended in a write that was never acknowledged; it was cut off");
         }
+        // After the log was opened: what it cut off was never acknowledged, and must not pass for known.
+        fill(&dedupe, &paths, &clock)?;
         apply.start(queues, &parts, Position(checkpoint), recovery.end);
         let collector = Collector {
             log,
@@ -329,7 +289,7 @@ impl App {
     }
 
     async fn open_site(&self, id: &SiteId) -> Result<Arc<Site>, AppError> {
-        let site = open_site(id.clone(), &self.config, &self.paths, &self.catalogs).await?;
+        let site = Site::open(id.clone(), &self.config, &self.paths, &self.catalogs).await?;
         let mut sites = self.sites.write().unwrap_or_else(PoisonError::into_inner);
         Ok(sites.entry(id.clone()).or_insert(site).clone())
     }
@@ -423,18 +383,6 @@ async fn site_ids(config: &Config, documents: &Documents) -> Result<Vec<SiteId>,
             return Ok(ids);
         }
     }
-}
-
-async fn open_site(id: SiteId, config: &Config, paths: &Paths, catalogs: &Catalogs) -> Result<Arc<Site>, AppError> {
-    let catalog = catalogs.open(&id).await?;
-    Ok(Arc::new(Site {
-        policy: config.site(&id),
-        live: Live::new(id.clone(), &catalog),
-        models_dir: paths.models(&id),
-        refused: Mutex::default(),
-        catalog,
-        id,
-    }))
 }
 
 /// Returns this node's number, made once and kept with its log.

@@ -218,7 +218,7 @@ fn put_cases(figures: &mut std::collections::BTreeMap<String, f64>, name: &str, 
     figures.insert(name.to_owned(), cases as f64);
 }
 
-/// Items with a score, best first.
+/// Items with their scores, best first.
 type Ranked = Vec<(u32, f32)>;
 
 /// Returns what is popular and what is rising.

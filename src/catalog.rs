@@ -168,7 +168,7 @@ impl Catalog {
                 match Item::decode(&document.body, document.revision) {
                     Ok(item) => index.put(item),
                     Err(error) => {
-                        warn!(%error, site = %site, item = %id, "An item of the catalog cannot be read and is left out")
+                        warn!(%error, site = %site, item = %id, "An item of the catalog cannot be read and is left out");
                     }
                 }
                 after = Some(id);

@@ -13,6 +13,7 @@ pub mod seen_index;
 pub mod segment;
 pub mod validate;
 
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -57,18 +58,20 @@ impl Collector {
     /// ids end by themselves.
     pub async fn accept(&self, envelope: &Envelope, user_agent: Option<&str>, batch: Vec<Decoded>) -> Vec<Outcome> {
         self.metrics.batches.inc();
-        let known = self.known_consent(envelope).await;
-        let mut keep = self.withdrawal(envelope, known.as_ref()).into_iter().collect::<Vec<Keep>>();
-        let bot = self.drop_bots && bots::is_bot(user_agent);
+        let batch: Vec<Result<Event, Rejection>> = batch.into_iter().map(|d| d.and_then(|d| validate(d, envelope))).collect();
+        let known = self.known_consents(envelope, &batch).await;
+        let mut keep = withdrawals(envelope, &known, &batch);
+        // What the shop's own server calls itself says nothing about its visitors.
+        let bot = self.drop_bots && !envelope.source.is_trusted() && bots::is_bot(user_agent);
         let mut outcomes = Vec::with_capacity(batch.len());
         // Where in `outcomes` each event of `keep` stands.
         let mut places = vec![None; keep.len()];
-        for decoded in batch {
-            let outcome = match decoded.and_then(|draft| validate(draft, envelope)) {
+        for validated in batch {
+            let outcome = match validated {
                 Err(rejection) => Outcome::Rejected(rejection),
                 Ok(_) if bot => Outcome::Drop(DropReason::Bot),
                 Ok(mut event) => {
-                    if let Some(known) = known.as_ref().filter(|_| envelope.visitor.as_ref() == Some(&event.visitor)) {
+                    if let Some(known) = known.get(&event.visitor) {
                         // An offline batch cannot undo a withdrawal that was said after it.
                         event.consent.purposes = overruled(event.consent, *known, envelope);
                     }
@@ -115,67 +118,81 @@ impl Collector {
     async fn write(&self, keep: Vec<Keep>) -> Result<(), RetryReason> {
         let (reply, done) = oneshot::channel();
         self.log.append(keep.into_iter().map(|k| k.event).collect(), reply);
-        done.await.unwrap_or(Err(LogError::Closed)).map_err(|error| match error {
-            LogError::Full => RetryReason::Overloaded,
-            error => {
-                warn!(%error, "Events could not be kept");
-                RetryReason::LogUnavailable
+        done.await.unwrap_or(Err(LogError::Closed)).map_err(|error| {
+            if matches!(error, LogError::Full) {
+                return RetryReason::Overloaded;
             }
+            warn!(%error, "Events could not be kept");
+            RetryReason::LogUnavailable
         })
     }
 
-    /// Returns the last word on consent that is on record for the batch's visitor. Where the store does not answer, the
-    /// batch's own word has to do.
-    async fn known_consent(&self, envelope: &Envelope) -> Option<Consent> {
-        let visitor = envelope.visitor.as_ref()?;
-        self.stored_profile(envelope, visitor).await.map(|profile| profile.consent)
+    /// Returns the last word on consent that is on record for each visitor of the batch. Where the store does not
+    /// answer, the batch's own word has to do.
+    async fn known_consents(&self, envelope: &Envelope, batch: &[Result<Event, Rejection>]) -> HashMap<VisitorId, Consent> {
+        let named = batch.iter().filter_map(|event| event.as_ref().ok()).map(|event| &event.visitor);
+        let visitors: Vec<&VisitorId> = envelope.visitor.iter().chain(named).collect::<HashSet<_>>().into_iter().collect();
+        let ids: Vec<&str> = visitors.iter().map(|visitor| visitor.as_str()).collect();
+        let Ok(stored) = self.profiles.get_many(envelope.site.as_str(), &ids).await else { return HashMap::new() };
+        let known = visitors.into_iter().zip(stored).filter_map(|(visitor, stored)| {
+            let profile = Profile::decode(&stored?.blob).ok()?;
+            Some((visitor.clone(), profile.consent))
+        });
+        known.collect()
     }
+}
 
-    async fn stored_profile(&self, envelope: &Envelope, visitor: &VisitorId) -> Option<Profile> {
-        let stored = self.profiles.get_many(envelope.site.as_str(), &[visitor.as_str()]).await.ok()?;
-        Profile::decode(&stored.into_iter().next()??.blob).ok()
-    }
-
-    /// Returns the record of a withdrawal, where this batch withdraws something that had been granted.
-    ///
-    /// Nothing of a visitor who refused is kept, but that somebody we remember withdrew must be: it is what stops late
-    /// batches, and what shows that the withdrawal was honoured.
-    fn withdrawal(&self, envelope: &Envelope, known: Option<&Consent>) -> Option<Keep> {
-        let (visitor, known) = (envelope.visitor.as_ref()?, known?);
-        let at = envelope.sent_at.map_or(envelope.received_at, |_| envelope.received_at);
-        let said = envelope.consent(None, at);
-        let lost = known.purposes.bits() & !said.purposes.bits();
-        if said.at.is_none() || lost == 0 || known.later(said) == *known {
-            return None;
+/// Returns the records of withdrawals, where this batch or one of its events withdraws something that had been granted.
+///
+/// Nothing of a visitor who refused is kept, but that somebody we remember withdrew must be: it is what stops late
+/// batches, and what shows that the withdrawal was honoured.
+fn withdrawals(envelope: &Envelope, known: &HashMap<VisitorId, Consent>, batch: &[Result<Event, Rejection>]) -> Vec<Keep> {
+    // The batch speaks for everybody in it; an event does where the batch is silent, or where it says something later.
+    let own = envelope.consent(None, envelope.received_at);
+    let mut said: BTreeMap<&VisitorId, Consent> = envelope.visitor.iter().map(|visitor| (visitor, own)).collect();
+    for event in batch.iter().filter_map(|event| event.as_ref().ok()) {
+        let last = said.entry(&event.visitor).or_insert(own);
+        if event.consent.at > last.at {
+            *last = event.consent;
+        } else if own.at.is_none() {
+            *last = last.later(event.consent);
         }
-        let granted = Granted::<Storage>::to_record_a_withdrawal(known)?;
-        let id = format!("consent-{:032x}", xxhash_rust::xxh3::xxh3_128(format!("{visitor}\0{:?}", said.at).as_bytes()));
-        let event = Event {
-            site: envelope.site.clone(),
-            id: EventId::new(&id).ok()?,
-            kind: EventKind::ConsentUpdate,
-            visitor: visitor.clone(),
-            customer: None,
-            session: None,
-            seq: None,
-            ts: said.at.unwrap_or(at),
-            client_ts: None,
-            sent_at: envelope.sent_at,
-            received_at: envelope.received_at,
-            consent: said,
-            source: envelope.source,
-            items: Vec::new(),
-            currency: None,
-            value_minor: None,
-            transaction_id: None,
-            search_term: None,
-            creative_id: None,
-            placement: None,
-            recommendation_id: None,
-            params: None,
-        };
-        Some(Keep { event, hash: None, _granted: granted })
     }
+    said.into_iter().filter_map(|(visitor, said)| withdrawal(envelope, visitor, known.get(visitor)?, said)).collect()
+}
+
+fn withdrawal(envelope: &Envelope, visitor: &VisitorId, known: &Consent, said: Consent) -> Option<Keep> {
+    let lost = known.purposes.bits() & !said.purposes.bits();
+    if said.at.is_none() || lost == 0 || known.later(said) == *known {
+        return None;
+    }
+    let granted = Granted::<Storage>::to_record_a_withdrawal(known)?;
+    let id = format!("consent-{:032x}", xxhash_rust::xxh3::xxh3_128(format!("{visitor}\0{:?}", said.at).as_bytes()));
+    let event = Event {
+        site: envelope.site.clone(),
+        id: EventId::new(&id).ok()?,
+        kind: EventKind::ConsentUpdate,
+        visitor: visitor.clone(),
+        customer: None,
+        session: None,
+        seq: None,
+        ts: said.at?,
+        client_ts: None,
+        sent_at: envelope.sent_at,
+        received_at: envelope.received_at,
+        consent: said,
+        source: envelope.source,
+        items: Vec::new(),
+        currency: None,
+        value_minor: None,
+        transaction_id: None,
+        search_term: None,
+        creative_id: None,
+        placement: None,
+        recommendation_id: None,
+        params: None,
+    };
+    Some(Keep { event, hash: None, _granted: granted })
 }
 
 /// Returns the purposes of an event after the word on record has been heard.

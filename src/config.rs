@@ -468,6 +468,11 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_example_is_sound() {
+        assert!(load(include_str!("../config/production.toml"), &[]).is_ok());
+    }
+
+    #[test]
     fn the_environment_wins_over_the_file() {
         let config =
             load("[http]\nbind = \"0.0.0.0:1\"\n", &[("RAPPORT_HTTP__BIND", "127.0.0.1:9"), ("RAPPORT_BUILD__GATE", "0.5")]);

@@ -6,6 +6,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,7 +14,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
 use tracing::warn;
 
-use crate::app::{App, AppError, Paths};
+use crate::app::{App, AppError};
 use crate::catalog::Upsert;
 use crate::catalog::draft::ItemDraft;
 use crate::clock::Clock;
@@ -25,8 +26,11 @@ use crate::event::time::HOUR;
 use crate::event::{Event, SiteId};
 use crate::keys::{KeyKind, KeyRecord};
 use crate::metrics::Metrics;
+use crate::paths::Paths;
 use crate::secrets::Role;
 
+/// How long a command waits for whoever holds the data directory.
+const STARTING: Duration = Duration::from_secs(30);
 /// Largest frame.
 const MAX_FRAME: u32 = 256 << 20;
 
@@ -258,11 +262,20 @@ pub enum Session {
 impl Session {
     /// Connects to the server of a data directory, or opens the data.
     pub async fn open(config: &Config, data_dir: &Path) -> Result<Self, ControlError> {
-        if let Ok(session) = Self::connect(config, data_dir).await {
-            return Ok(session);
+        let patience = tokio::time::Instant::now() + STARTING;
+        loop {
+            if let Ok(session) = Self::connect(config, data_dir).await {
+                return Ok(session);
+            }
+            match App::open(config.clone(), data_dir, Clock::System, Metrics::new()).await {
+                Ok(app) => return Ok(Self::Own(Box::new(Executor::new(app)))),
+                // A server that is starting has the lock and not yet its socket; another command will soon be done.
+                Err(AppError::InUse(_)) if tokio::time::Instant::now() < patience => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
-        let app = App::open(config.clone(), data_dir, Clock::System, Metrics::new()).await?;
-        Ok(Self::Own(Box::new(Executor::new(app))))
     }
 
     /// Connects to the server of a data directory, if one runs.
@@ -294,7 +307,7 @@ impl Session {
     }
 }
 
-/// Serves commands until the runtime ends.
+/// Serves commands until the runtime ends. Called on the runtime.
 pub fn listen(app: Arc<App>) -> std::io::Result<()> {
     let path = app.paths.socket();
     // One that is left over from a process that was killed: the lock on the data directory says nobody else has it.
@@ -309,7 +322,7 @@ pub fn listen(app: Arc<App>) -> std::io::Result<()> {
                 }
                 Err(error) => {
                     warn!(%error, "A command could not connect");
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
         }
@@ -320,7 +333,7 @@ pub fn listen(app: Arc<App>) -> std::io::Result<()> {
 async fn serve(app: Arc<App>, mut stream: UnixStream) {
     let mut executor = Executor::new(app);
     loop {
-        // Otherwise the command has ended.
+        // Without another frame the command has ended.
         let Ok(Some(frame)) = read_frame(&mut stream).await else { return };
         let answer = match postcard::from_bytes(&frame) {
             Ok(request) => executor.execute(request).await,

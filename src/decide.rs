@@ -108,12 +108,16 @@ pub fn decide(
     let mut sources = Candidates::new(snapshot, context, now);
     let mut on_page: HashSet<u32> = HashSet::new();
     let slot = |id: &ItemId| snapshot.index.find(id.as_str());
-    let own: Vec<u32> = context.item.iter().chain(&context.cart).filter_map(slot).collect();
+    let item: Vec<u32> = context.item.iter().filter_map(slot).collect();
+    let item_and_cart: Vec<u32> = context.item.iter().chain(&context.cart).filter_map(slot).collect();
     asks.iter()
         .map(|ask| {
             let mut answer =
                 Answer { placement: ask.placement, served_by: None, items: Vec::new(), explanation: Explanation::default() };
             let Kind::Items(rungs) = ask.placement.kind else { return answer };
+            // What is in the cart is no suggestion any more; in a list of what was looked at it stays where it was.
+            let remembers = rungs.iter().all(|rung| matches!(rung, Rung::History | Rung::Repeat));
+            let own = if remembers { &item } else { &item_and_cart };
             let mut tried: HashSet<u32> = HashSet::new();
             for &rung in rungs {
                 if answer.items.len() >= ask.count {

@@ -34,6 +34,34 @@ fn now(app: &App) -> Timestamp {
     app.clock.now()
 }
 
+/// Returns a part of the path as it was meant.
+///
+/// The router leaves `/`, `%` and `+` as they were sent, so that they do not divide the path; here they are letters.
+fn path_part(request: &HttpRequest, name: &str) -> String {
+    let sent = request.match_info().query(name);
+    let mut parts = sent.split('%');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let letter = match part.as_bytes() {
+            [b'2', b'f' | b'F', ..] => Some('/'),
+            [b'2', b'5', ..] => Some('%'),
+            [b'2', b'b' | b'B', ..] => Some('+'),
+            _ => None,
+        };
+        match letter.zip(part.get(2..)) {
+            Some((letter, rest)) => {
+                text.push(letter);
+                text.push_str(rest);
+            }
+            None => {
+                text.push('%');
+                text.push_str(part);
+            }
+        }
+    }
+    text
+}
+
 /// What a server serves besides the API.
 #[derive(Debug, Clone, Default)]
 pub struct Extras {
@@ -96,8 +124,8 @@ pub fn serve(app: &Arc<App>, extras: &Extras) -> Result<Running, ListenError> {
             .app_data(data.clone())
             .wrap(actix_web::middleware::from_fn(middleware::finish))
             .configure(api)
-            .configure(|config| health::public(config))
-            .configure(|config| assets::sdk(config))
+            .configure(health::public)
+            .configure(assets::sdk)
             .configure(move |config| {
                 if let Some(demo) = demo {
                     assets::demo(config, demo);
@@ -120,8 +148,8 @@ pub fn serve(app: &Arc<App>, extras: &Extras) -> Result<Running, ListenError> {
         ActixApp::new()
             .app_data(data.clone())
             .wrap(actix_web::middleware::from_fn(middleware::finish))
-            .configure(|config| health::admin(config))
-            .configure(|config| openapi::docs(config))
+            .configure(health::admin)
+            .configure(openapi::docs)
             .default_service(web::to(not_found))
     })
     .workers(1)

@@ -37,9 +37,13 @@ const MAX_AGE_MS = 24 * 3600_000;
 const BACKOFF_MS = 1_000;
 const MAX_BACKOFF_MS = 60_000;
 
-/** Returns the pause after the n-th failure in a row: doubling, and spread so that pages do not return together. */
-export const backoffMs = (failures: number, random: number): number =>
-	Math.min(BACKOFF_MS * 2 ** (failures - 1), MAX_BACKOFF_MS) * (0.5 + random / 2);
+/**
+ * Returns the pause after the n-th failure in a row: doubling, and no shorter than the server asked for.
+ *
+ * Up to a quarter is added by chance, so that pages that failed together do not return together.
+ */
+export const pauseMs = (failures: number, wait: number, random: number): number =>
+	Math.max(wait, Math.min(BACKOFF_MS * 2 ** (failures - 1), MAX_BACKOFF_MS)) * (1 + random / 4);
 
 export type Queue = ReturnType<typeof createQueue>;
 
@@ -52,18 +56,16 @@ export function createQueue(parts: QueueParts) {
 	let consentDue = false;
 	let sending: Promise<void> | undefined;
 	let failures = 0;
-	/** Our own pause after a failure, and the one the server asked for. */
 	let pausedUntil = 0;
-	let askedUntil = 0;
 	/** When the next timer rings; 0 where none is set. */
 	let alarm = 0;
 
-	const ready = () => now() >= Math.max(pausedUntil, askedUntil);
+	const ready = () => now() >= pausedUntil;
 
 	const schedule = () => {
 		if (!(consentDue || (open && waiting.length)) || sending) return;
 		const full = consentDue || waiting.length >= parts.flushAt;
-		const at = Math.max(now() + (full ? 0 : parts.interval), pausedUntil, askedUntil);
+		const at = Math.max(now() + (full ? 0 : parts.interval), pausedUntil);
 		if (alarm && at >= alarm) return;
 		alarm = at;
 		parts.later(() => {
@@ -111,13 +113,6 @@ export function createQueue(parts: QueueParts) {
 		return !answer.again && !again.length;
 	};
 
-	const pause = (wait = 0) => {
-		failures++;
-		pausedUntil = now() + backoffMs(failures, parts.random());
-		// A little later than asked, so that all who were asked do not come at once.
-		if (wait) askedUntil = now() + wait * (1 + parts.random() / 10);
-	};
-
 	const run = async () => {
 		while (ready() && (consentDue || (open && waiting.length))) {
 			const keepalive = !failures;
@@ -128,7 +123,7 @@ export function createQueue(parts: QueueParts) {
 			const answer = await parts.send(batch, keepalive).catch((): Answer => ({ again: true }));
 			if (answer.again && !batch.length) consentDue = true;
 			if (settle(batch, answer)) failures = 0;
-			else pause(answer.wait);
+			else pausedUntil = now() + pauseMs(++failures, answer.wait ?? 0, parts.random());
 		}
 	};
 
@@ -174,7 +169,11 @@ export function createQueue(parts: QueueParts) {
 			consentDue = true;
 			schedule();
 		},
-		/** Hands everything to the browser, as nobody may be here for an answer. */
+		/**
+		 * Hands everything to the browser, as nobody may be here for an answer.
+		 *
+		 * Not during a pause: the browser takes a beacon that will not arrive, too, and nobody would know.
+		 */
 		leave() {
 			// What an answer may never be seen for is sent again; its id makes that harmless.
 			for (const [entry, survives] of out) {
@@ -182,7 +181,7 @@ export function createQueue(parts: QueueParts) {
 				out.delete(entry);
 				waiting.unshift(entry);
 			}
-			while (now() >= askedUntil && (consentDue || (open && waiting.length))) {
+			while (ready() && (consentDue || (open && waiting.length))) {
 				const batch = take(MAX_BATCH_BYTES, true);
 				if (!(batch.length || consentDue) || !parts.beacon(batch)) {
 					settle(batch, {});

@@ -68,8 +68,9 @@ const FALLBACK = 'sdk_fallback';
 export function decisionOf(body: unknown, ids: string[], fallback?: { served_by: typeof FALLBACK }): Decision {
 	const decision: Decision = { ...(body as Decision | undefined), ...fallback, placements: {} };
 	for (const id of ids) {
-		const answer = (body as Decision | undefined)?.placements?.[id];
-		decision.placements[id] = { served_by: FALLBACK, items: [], ...answer, ...fallback, placement: id };
+		// A banner placement has no items.
+		const answer: Partial<PlacementAnswer> | undefined = (body as Decision | undefined)?.placements?.[id];
+		decision.placements[id] = { items: [], ...(answer ?? { served_by: FALLBACK }), ...fallback, placement: id };
 	}
 	return decision;
 }
@@ -124,7 +125,7 @@ export function observe(answer: PlacementAnswer, element: Element, report: Repor
 			if (intersectionRect.height >= SEEN_RATIO * Math.min(boundingClientRect.height, innerHeight))
 				timer = setTimeout(confirm, SEEN_MS);
 		},
-		{ threshold: [0.1, 0.2, 0.3, 0.4, SEEN_RATIO] },
+		{ threshold: [0.1, 0.2, 0.3, SEEN_RATIO] },
 	);
 	observer.observe(element);
 

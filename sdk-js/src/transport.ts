@@ -33,7 +33,7 @@ export const retryAfterMs = (header: string | null, wallNow: number): number =>
 /** Returns what a reply to a batch means for its events. */
 export function readReply({ status, retryAfter, body }: Reply, wallNow: number): Answer {
 	const { results, code } = (body ?? {}) as { results?: Answer['results']; code?: string };
-	if (status >= 200 && status < 300) return { results: results ?? {} };
+	if (status < 300) return { results: results ?? {} };
 	if (status === 429 || status === 408 || status >= 500)
 		return { again: true, wait: retryAfterMs(retryAfter, wallNow) };
 	return { refused: code ?? `http_${status}` };

@@ -4,11 +4,11 @@ use clap::Args;
 
 use super::progress::Progress;
 use super::{Context, print_json, site};
-use crate::app::Paths;
 use crate::build::{self, Built, Order};
 use crate::clock::Clock;
 use crate::control::{Request, Session};
 use crate::event::SiteId;
+use crate::paths::Paths;
 
 #[derive(Debug, Args)]
 pub struct Build {

@@ -3,10 +3,10 @@
 use clap::{Args, Subcommand};
 
 use super::{Context, print_json, site};
-use crate::app::Paths;
 use crate::build;
 use crate::control::{Request, Session};
 use crate::event::SiteId;
+use crate::paths::Paths;
 
 #[derive(Debug, Args)]
 pub struct Builds {
@@ -65,6 +65,10 @@ impl Builds {
         if let Ok(mut session @ Session::Server(_)) = Session::connect(&context.config, &context.data_dir).await {
             session.ask(Request::LookForBuilds).await?;
         }
-        if self.json { print_json(&serde_json::json!({"active": active})) } else { Ok(println!("active: {active}")) }
+        if self.json {
+            return print_json(&serde_json::json!({"active": active}));
+        }
+        println!("active: {active}");
+        Ok(())
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::progress::Progress;
 use super::{Context, serve};
-use crate::app::{App, Site};
+use crate::app::App;
 use crate::build::{self, Order};
 use crate::clock::Clock;
 use crate::demo::Demo;
@@ -22,6 +22,7 @@ use crate::event::SiteId;
 use crate::http::{self, Extras};
 use crate::keys::KeyKind;
 use crate::metrics::Metrics;
+use crate::site::Site;
 
 /// The past the demo begins with.
 const HISTORY_DAYS: u32 = 45;

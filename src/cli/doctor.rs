@@ -5,11 +5,11 @@ use rapport_models::artifact::{Artifact, publish};
 use serde::Serialize;
 
 use super::{Context, print_json};
-use crate::app::Paths;
 use crate::build;
 use crate::config::Store;
 use crate::control::Session;
 use crate::event_log::{Position, Reader};
+use crate::paths::Paths;
 use crate::store_engine::redis::Redis;
 
 #[derive(Debug, Args)]

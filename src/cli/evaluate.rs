@@ -21,7 +21,7 @@ pub struct Evaluate {
     test: PathBuf,
     #[arg(long, value_enum, default_value_t = Format::Sessions)]
     format: Format,
-    /// default, co_visitation, cosine, llr or popularity.
+    /// One of default, `co_visitation`, cosine, llr and popularity.
     #[arg(long, default_value = "default")]
     strategy: String,
     /// Length of the list that counts.

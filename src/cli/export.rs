@@ -8,9 +8,9 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use super::{Context, site};
-use crate::app::Paths;
 use crate::event::{SiteId, json};
 use crate::event_log::{Position, Reader};
+use crate::paths::Paths;
 
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("what").required(true)))]

@@ -1,6 +1,6 @@
 //! `rapport import`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -14,7 +14,7 @@ use super::progress::Progress;
 use super::{Context, print_json, site};
 use crate::collect::validate::{Envelope, validate};
 use crate::control::{Answer, Request, Session};
-use crate::event::{ConsentClaim, Currency, Event, SiteId, Source, Timestamp};
+use crate::event::{ConsentClaim, Currency, Event, EventKind, SiteId, Source, Timestamp};
 use crate::import::{self, Doctor, Format, ImportError, NonProducts, Options, Parsed, Report};
 
 /// Lines of an imported event: whole orders, however long.
@@ -38,8 +38,8 @@ pub struct Import {
     /// Time zone of times that have none, such as Europe/London.
     #[arg(long, value_parser = timezone)]
     timezone: Option<TimeZone>,
-    /// What the people in the file agreed to: a comma-separated list of analytics, personalization, marketing,
-    /// sale_share, or "none". An event's own consent wins.
+    /// What the people in the file agreed to: a comma-separated list of analytics, personalization, marketing and
+    /// `sale_share`, or "none". An event's own consent wins.
     #[arg(long, default_value = "analytics,personalization", value_parser = consent)]
     consent: ConsentClaim,
     /// Prints one JSON object with the figures.
@@ -119,12 +119,16 @@ impl Import {
         session.close().await;
         let advice = noticed.doctor.advice(&noticed.non_products);
         report.finish(&options.progress, started.elapsed().as_secs_f64(), advice);
-        if self.json { print_json(&report) } else { Ok(print!("{report}")) }
+        if self.json {
+            return print_json(&report);
+        }
+        print!("{report}");
+        Ok(())
     }
 
     async fn import_file(
         &self,
-        file: &PathBuf,
+        file: &Path,
         context: &Context,
         options: &Options,
         session: &mut Session,
@@ -239,12 +243,15 @@ fn read(
                 noticed.doctor.observe(&draft);
                 noticed.non_products.observe(format, &draft);
                 match validate(*draft, envelope) {
-                    Ok(event) if event.consent.purposes.storage().is_none() => batch.rejected.push(Rejected {
-                        line,
-                        rows,
-                        reason: "no_consent".to_owned(),
-                        detail: "neither analytics nor personalization was agreed to".to_owned(),
-                    }),
+                    // The record of a withdrawal says that nothing may be kept, and must be.
+                    Ok(event) if event.consent.purposes.storage().is_none() && event.kind != EventKind::ConsentUpdate => {
+                        batch.rejected.push(Rejected {
+                            line,
+                            rows,
+                            reason: "no_consent".to_owned(),
+                            detail: "neither analytics nor personalization was agreed to".to_owned(),
+                        });
+                    }
                     Ok(event) => {
                         batch.lines += event.items.len();
                         batch.events.push((event, rows));

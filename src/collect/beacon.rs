@@ -72,7 +72,7 @@ struct Frame<'a> {
 /// Reads a batch. The caps are asked for once the key is known, since they depend on whose it is.
 pub fn decode<E: From<BeaconError>>(body: &[u8], caps: impl FnOnce(Option<&str>) -> Result<Caps, E>) -> Result<Beacon, E> {
     let text = std::str::from_utf8(body).map_err(|e| BeaconError::Malformed(format!("it is not UTF-8 ({e})")))?;
-    let frame: Frame<'_> = serde_json::from_str(text).map_err(|e| {
+    let json::Object::<Frame<'_>>(frame) = serde_json::from_str(text).map_err(|e| {
         let message = e.to_string();
         if e.is_data() {
             BeaconError::Invalid(format!("The body must be one JSON object: {message}."))
@@ -96,19 +96,7 @@ pub fn decode<E: From<BeaconError>>(body: &[u8], caps: impl FnOnce(Option<&str>)
         Some(value) => json::claim_from_value(value).map_err(invalid)?,
         None => ConsentClaim::default(),
     };
-    let events = typed::<Vec<&RawValue>>("events", frame.events)?.unwrap_or_default();
-    let events = events
-        .into_iter()
-        .enumerate()
-        .map(|(index, raw)| {
-            if index < caps.events {
-                entry(raw.get(), caps.event_bytes)
-            } else {
-                let detail = format!("A batch may have {} events; send the rest in another.", caps.events);
-                Entry { id: id_of(raw.get()), decoded: Err(Rejection::new(RejectionCode::BatchTooLarge, detail)) }
-            }
-        })
-        .collect();
+    let events = entries(&typed::<Vec<&RawValue>>("events", frame.events)?.unwrap_or_default(), caps);
     Ok(Beacon {
         key,
         visitor_id: id("visitor_id", frame.visitor_id)?,
@@ -120,26 +108,65 @@ pub fn decode<E: From<BeaconError>>(body: &[u8], caps: impl FnOnce(Option<&str>)
     })
 }
 
+/// Reads the events of a batch; those beyond the cap are refused, each by itself.
+pub fn entries(events: &[&RawValue], caps: Caps) -> Vec<Entry> {
+    let read = |(index, raw): (usize, &&RawValue)| {
+        if index < caps.events { entry(raw.get(), caps.event_bytes) } else { Entry::beyond(caps.events, id_of(raw.get())) }
+    };
+    events.iter().enumerate().map(read).collect()
+}
+
+impl Entry {
+    /// Returns an event that its batch has no room for.
+    pub fn beyond(most: usize, id: Option<String>) -> Self {
+        let detail = format!("A batch may have {most} events; send the rest in another.");
+        Self { id, decoded: Err(Rejection::new(RejectionCode::BatchTooLarge, detail)) }
+    }
+
+    /// Returns an event that is larger than allowed.
+    pub fn too_large(bytes: usize, most: usize, id: Option<String>) -> Self {
+        let detail = format!("The event has {bytes} bytes; at most {most} are allowed.");
+        Self { id, decoded: Err(Rejection::new(RejectionCode::EventTooLarge, detail)) }
+    }
+}
+
 /// Reads one event of a batch.
-pub fn entry(text: &str, max_bytes: usize) -> Entry {
+fn entry(text: &str, max_bytes: usize) -> Entry {
     if text.len() > max_bytes {
-        let detail = format!("The event has {} bytes; at most {max_bytes} are allowed.", text.len());
-        return Entry { id: id_of(text), decoded: Err(Rejection::new(RejectionCode::EventTooLarge, detail)) };
+        return Entry::too_large(text.len(), max_bytes, id_of(text));
     }
     match json::draft_from_str(text) {
-        Ok(draft) => Entry { id: Some(draft.id.clone()), decoded: Ok(draft) },
+        Ok(draft) => Entry { id: readable(draft.id.clone()), decoded: Ok(draft) },
         Err(rejection) => Entry { id: id_of(text), decoded: Err(rejection) },
     }
 }
 
 /// Returns the id of an event that is otherwise unreadable, where it has one.
-fn id_of(text: &str) -> Option<String> {
+pub fn id_of(text: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Id {
-        id: String,
+        id: serde_json::Value,
     }
-    // The id of a result is a key of the answer: bounded like every id.
-    serde_json::from_str::<Id>(text).ok().map(|i| i.id).filter(|id| !id.is_empty() && id.len() <= crate::event::ids::MAX_ID_BYTES)
+    let json::Object(Id { id }) = serde_json::from_str(text).ok()?;
+    id_from_value(&id)
+}
+
+/// Returns the id a value is, where it is one.
+pub fn id_from_value(id: &serde_json::Value) -> Option<String> {
+    match id {
+        serde_json::Value::String(id) => readable(id.clone()),
+        serde_json::Value::Number(n) if n.is_i64() || n.is_u64() => Some(n.to_string()),
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::Array(_)
+        | serde_json::Value::Object(_) => None,
+    }
+}
+
+/// The id of a result is a key of the answer: bounded like every id.
+fn readable(id: String) -> Option<String> {
+    (!id.is_empty() && id.len() <= crate::event::ids::MAX_ID_BYTES).then_some(id)
 }
 
 fn typed<'a, T: Deserialize<'a>>(name: &str, raw: Option<&'a RawValue>) -> Result<Option<T>, BeaconError> {

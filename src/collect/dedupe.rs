@@ -73,6 +73,10 @@ impl Shard {
         let since = *self.current_since.get_or_insert(now);
         if now.since(since) >= WINDOW {
             self.previous = std::mem::take(&mut self.current);
+            if now.since(since) >= 2 * WINDOW {
+                // Nobody asked for a whole generation: what is here is older than the next one would be.
+                self.previous.clear();
+            }
             self.current_since = Some(now);
             self.leased.retain(|_, until| *until > now);
         }
@@ -164,8 +168,6 @@ mod tests {
                 assert_eq!(dedupe.begin(id(0), now), Seen::Duplicate, "step {step}");
             }
         }
-        // Only the shard that saw traffic turns, so ask until it has.
-        assert_eq!(dedupe.begin(id(0), Timestamp(4 * WINDOW)), Seen::Duplicate);
-        assert_eq!(dedupe.begin(id(0), Timestamp(6 * WINDOW)), Seen::New);
+        assert_eq!(dedupe.begin(id(0), Timestamp(4 * WINDOW)), Seen::New);
     }
 }

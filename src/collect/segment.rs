@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::collect::beacon::{BeaconError, Entry};
+use crate::collect::beacon::{self, BeaconError, Caps, Entry};
 use crate::event::{Rejection, RejectionCode, Timestamp, json};
 
 /// The kinds of a Segment call.
@@ -20,7 +20,6 @@ pub enum Call {
 /// What a Segment body holds.
 #[derive(Debug, Default)]
 pub struct SegmentBody {
-    pub write_key: Option<String>,
     pub sent_at: Option<Timestamp>,
     pub entries: Vec<Entry>,
 }
@@ -47,17 +46,24 @@ const EVENTS: &[(&str, &str)] = &[
 ];
 
 /// Reads the body of a Segment call.
-pub fn decode(call: Call, body: &[u8], max_events: usize) -> Result<SegmentBody, BeaconError> {
+///
+/// The caps are asked for once the key is known, since they depend on whose it is.
+pub fn decode<E: From<BeaconError>>(
+    call: Call,
+    body: &[u8],
+    caps: impl FnOnce(Option<&str>) -> Result<Caps, E>,
+) -> Result<SegmentBody, E> {
     let value: Value = serde_json::from_slice(body).map_err(|e| BeaconError::Malformed(e.to_string()))?;
     let Value::Object(mut map) = value else {
-        return Err(BeaconError::Invalid("The body must be one JSON object.".to_owned()));
+        return Err(BeaconError::Invalid("The body must be one JSON object.".to_owned()).into());
     };
     let write_key = map.remove("writeKey").and_then(|v| v.as_str().map(str::to_owned));
+    let caps = caps(write_key.as_deref())?;
     let sent_at = map.get("sentAt").and_then(Value::as_str).and_then(Timestamp::parse);
     let messages = if call == Call::Batch {
         match map.remove("batch") {
             Some(Value::Array(messages)) => messages,
-            _ => return Err(BeaconError::Invalid("`batch` must be an array of calls.".to_owned())),
+            _ => return Err(BeaconError::Invalid("`batch` must be an array of calls.".to_owned()).into()),
         }
     } else {
         let name = match call {
@@ -72,16 +78,19 @@ pub fn decode(call: Call, body: &[u8], max_events: usize) -> Result<SegmentBody,
         .into_iter()
         .enumerate()
         .map(|(index, message)| {
-            let id = message.get("messageId").and_then(Value::as_str).map(str::to_owned);
-            let decoded = if index < max_events {
-                to_wire(message).and_then(json::draft_from_map)
-            } else {
-                Err(Rejection::new(RejectionCode::BatchTooLarge, format!("A batch may have {max_events} calls.")))
-            };
-            Entry { id, decoded }
+            let id = message.get("messageId").and_then(beacon::id_from_value);
+            if index >= caps.events {
+                return Entry::beyond(caps.events, id);
+            }
+            // Only a body larger than an event can hold an event that is too large.
+            let bytes = if body.len() > caps.event_bytes { message.to_string().len() } else { 0 };
+            if bytes > caps.event_bytes {
+                return Entry::too_large(bytes, caps.event_bytes, id);
+            }
+            Entry { id, decoded: to_wire(message).and_then(json::draft_from_map) }
         })
         .collect();
-    Ok(SegmentBody { write_key, sent_at, entries })
+    Ok(SegmentBody { sent_at, entries })
 }
 
 /// Maps one call to the fields of our own wire event.
@@ -189,6 +198,10 @@ fn consent(context: &Value) -> Option<Value> {
 mod tests {
     use super::*;
 
+    fn read(call: Call, body: &[u8]) -> SegmentBody {
+        decode(call, body, |_| Ok::<_, BeaconError>(Caps { events: 10, event_bytes: 2_000 })).unwrap()
+    }
+
     #[test]
     fn an_order_is_a_purchase() {
         let body = br#"{"sentAt":"2026-11-23T10:00:01Z","batch":[{"type":"track","event":"Order Completed","messageId":"m1",
@@ -196,7 +209,7 @@ mod tests {
             "context":{"consent":{"categoryPreferences":{"Analytics":true,"Functional":true,"Advertising":false}}},
             "properties":{"order_id":"o1","total":30,"currency":"EUR","coupon":"X","products":[{"product_id":"p1","name":"Mug","price":15,"quantity":2}]}},
             {"type":"page","messageId":"m2","anonymousId":"anon"},{"type":"group","messageId":"m3"}]}"#;
-        let batch = decode(Call::Batch, body, 10).unwrap();
+        let batch = read(Call::Batch, body);
         let purchase = batch.entries[0].decoded.as_ref().unwrap();
         assert_eq!(purchase.kind, "purchase");
         assert_eq!(purchase.items[0].item_id, "p1");
@@ -213,7 +226,7 @@ mod tests {
     fn a_single_product_stands_in_the_properties() {
         let body =
             br#"{"event":"Product Viewed","messageId":"m","anonymousId":"a","properties":{"product_id":"p9","price":"3.50"}}"#;
-        let call = decode(Call::Track, body, 1).unwrap();
+        let call = read(Call::Track, body);
         let view = call.entries[0].decoded.as_ref().unwrap();
         assert_eq!((view.kind.as_str(), view.items[0].item_id.as_str(), view.items[0].price), ("view_item", "p9", Some(3.5)));
     }

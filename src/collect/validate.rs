@@ -62,7 +62,9 @@ impl Envelope {
 ///
 /// The consent of the result is what the sender and the policy say; what is known from elsewhere comes later.
 pub fn validate(draft: Draft, envelope: &Envelope) -> Result<Event, Rejection> {
-    let kind = EventKind::parse(&draft.kind).filter(|kind| *kind != EventKind::ConsentUpdate).ok_or_else(|| {
+    // Our own record of a withdrawal comes back only from a file we wrote.
+    let ours = |kind: &EventKind| *kind == EventKind::ConsentUpdate && envelope.source != Source::Import;
+    let kind = EventKind::parse(&draft.kind).filter(|kind| !ours(kind)).ok_or_else(|| {
         Rejection::new(
             RejectionCode::InvalidType,
             "`type` must be a GA4 event name: a letter, then up to 39 letters, digits or `_`.",

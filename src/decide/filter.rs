@@ -96,7 +96,9 @@ fn compile(value: &Value, path: &str, depth: usize, nodes: &mut usize) -> Result
                 .enumerate()
                 .map(|(i, child)| compile(child, &format!("{path}.{name}[{i}]"), depth + 1, nodes))
                 .collect(),
-            _ => Err(FilterError { path: format!("{path}.{name}"), message: "must be an array".to_owned() }),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+                Err(FilterError { path: format!("{path}.{name}"), message: "must be an array".to_owned() })
+            }
         })
     };
     if map.len() == 1 {
@@ -134,7 +136,10 @@ fn compile(value: &Value, path: &str, depth: usize, nodes: &mut usize) -> Result
             }
         },
     };
-    let op = map.get("op").and_then(Value::as_str).unwrap_or("eq");
+    let op = match map.get("op") {
+        None | Some(Value::Null) => "eq",
+        Some(op) => op.as_str().unwrap_or("?"),
+    };
     let value = map.get("value").unwrap_or(&Value::Null);
     let test = test(&field, op, value).map_err(|message| FilterError { path: path.to_owned(), message })?;
     Ok(Filter::Test(field, test))
@@ -142,6 +147,17 @@ fn compile(value: &Value, path: &str, depth: usize, nodes: &mut usize) -> Result
 
 fn test(field: &Field, op: &str, value: &Value) -> Result<Test, String> {
     let numeric = matches!(field, Field::Price | Field::Stock) || matches!(field, Field::Attribute(_)) && value_is_numeric(value);
+    // A comparison that no item could pass is a mistake, and says so.
+    let (ordered, worded) = match field {
+        Field::Price | Field::Stock => (true, false),
+        Field::Attribute(_) => (true, true),
+        Field::ItemId | Field::Title | Field::Brand | Field::Category | Field::Availability | Field::GroupId => (false, true),
+    };
+    match op {
+        "lt" | "lte" | "gt" | "gte" if !ordered => return Err(format!("`{op}` is for price, stock and attributes")),
+        "contains" | "prefix" if !worded => return Err(format!("`{op}` is for texts")),
+        _ => {}
+    }
     let number = || value.as_f64().ok_or_else(|| format!("`{op}` needs a number as `value`"));
     let text = || value.as_str().map(Box::from).ok_or_else(|| format!("`{op}` needs a text as `value`"));
     let list = || match (op, value) {
@@ -167,9 +183,17 @@ fn test(field: &Field, op: &str, value: &Value) -> Result<Test, String> {
         "gte" => Test::Greater(number()?, true),
         "contains" => Test::Contains(text()?),
         "prefix" => Test::Prefix(text()?),
-        "exists" => Test::Exists(value.as_bool().unwrap_or(true)),
+        "exists" => match value {
+            Value::Null => Test::Exists(true),
+            Value::Bool(wanted) => Test::Exists(*wanted),
+            Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                return Err("`exists` needs true or false as `value`".to_owned());
+            }
+        },
         other => {
-            return Err(format!("`{other}` is no operator; use eq, ne, in, not_in, lt, lte, gt, gte, contains, prefix or exists"));
+            return Err(format!(
+                "`{other}` is no operator; use eq, ne, in, not_in, lt, lte, gt, gte, contains, prefix or exists"
+            ));
         }
     })
 }
@@ -203,7 +227,9 @@ fn test_field(field: &Field, test: &Test, item: &Item) -> bool {
             // None of the categories may be one of them, and there must be one to look at.
             Test::NotIn(_) => !item.categories.is_empty() && item.categories.iter().all(|c| test_text(test, Some(c))),
             Test::Exists(wanted) => *wanted != item.categories.is_empty(),
-            _ => item.categories.iter().any(|c| test_text(test, Some(c))),
+            Test::In(_) | Test::Contains(_) | Test::Prefix(_) | Test::NumberIn(..) | Test::Less(..) | Test::Greater(..) => {
+                item.categories.iter().any(|c| test_text(test, Some(c)))
+            }
         },
         Field::Price => test_number(test, item.current_price().map(crate::event::UnitPrice::to_decimal)),
         #[expect(clippy::cast_precision_loss, reason = "a stock beyond 2^53 pieces is no stock")]

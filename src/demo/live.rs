@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use super::catalog::{CURRENCY, Product, storefront_json};
 use super::pictures;
-use crate::app::{App, Site};
+use crate::app::App;
 use crate::event_log::{Position, Reader};
+use crate::site::Site;
 
 /// Events the panel shows.
 const RECENT: usize = 12;

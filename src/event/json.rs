@@ -3,6 +3,11 @@
 //! The flat form is one object per event: our own fields (`id`, `type`, `ts` …) beside the GA4 parameters. Beacons,
 //! `events-jsonl` files and exports all use it, so that what one writes the other reads.
 
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 
 use super::draft::Recorded;
@@ -202,6 +207,32 @@ impl Fields {
                 format!("`{name}` must be an RFC 3339 time (2026-11-23T10:00:00.000Z) or milliseconds since 1970."),
             )),
         }
+    }
+}
+
+/// A value that must be a JSON object.
+///
+/// Derived code also reads a struct from an array, field by field, which no sender means.
+#[derive(Debug, Default)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData))
     }
 }
 

@@ -22,14 +22,16 @@ pub const DAY: i64 = 24 * HOUR;
 pub const SESSION_SILENCE: i64 = 30 * MINUTE;
 
 impl Timestamp {
-    /// Returns the moment an RFC 3339 text names.
+    /// Returns the moment an RFC 3339 text names, where that is a year between 1970 and 9999.
+    ///
+    /// No shop sold anything before; such a time is a mistake, and none of our files has a place for it.
     pub fn parse(text: &str) -> Option<Self> {
-        text.parse::<jiff::Timestamp>().ok().map(|t| Self(t.as_microsecond()))
+        text.parse::<jiff::Timestamp>().ok().map(|t| Self(t.as_microsecond())).filter(|t| t.0 >= 0)
     }
 
-    /// Returns the moment `millis` milliseconds after 1970, where that is a year between 1 and 9999.
+    /// Returns the moment `millis` milliseconds after 1970, where that is a year between 1970 and 9999.
     pub fn from_millis(millis: i64) -> Option<Self> {
-        let micros = millis.checked_mul(1000)?;
+        let micros = millis.checked_mul(1000).filter(|micros| *micros >= 0)?;
         jiff::Timestamp::from_microsecond(micros).ok().map(|_| Self(micros))
     }
 
@@ -97,7 +99,8 @@ pub fn corrected(client: ClientTime, received_at: Timestamp) -> Timestamp {
         (None, Some(ts), None) => ts,
         (None, None, _) => received_at,
     };
-    ts.min(received_at)
+    // Clocks that are years apart must not lead out of the times that can be written.
+    ts.clamp(Timestamp(0), received_at.max(Timestamp(0)))
 }
 
 #[cfg(test)]
@@ -115,6 +118,7 @@ mod tests {
             ("but not in the future", ClientTime { age: None, ts: at(2_000), sent_at: None }, 1_000),
             ("sent before it happened", ClientTime { age: None, ts: at(60), sent_at: at(50) }, 1_000),
             ("nothing said", ClientTime::default(), 1_000),
+            ("clocks that are ages apart", ClientTime { age: None, ts: at(0), sent_at: at(9_999_999_999) }, 0),
         ];
         for (name, client, seconds) in cases {
             assert_eq!(corrected(client, received), Timestamp(seconds * SECOND), "{name}");
@@ -134,5 +138,9 @@ mod tests {
         let t = Timestamp::parse("2026-11-23T10:00:00.123456Z").unwrap();
         assert_eq!(t.to_string(), "2026-11-23T10:00:00.123456Z");
         assert_eq!(t.date(), "2026-11-23");
+        for bad in ["1969-12-31T23:59:59Z", "-009999-01-02T00:00:00Z", "+10000-01-01T00:00:00Z", "2026-02-30T00:00:00Z"] {
+            assert_eq!(Timestamp::parse(bad), None, "{bad}");
+        }
+        assert_eq!((Timestamp::from_millis(-1), Timestamp::from_millis(i64::MAX)), (None, None));
     }
 }

@@ -1,10 +1,8 @@
-use std::time::Instant;
-
 use proptest::prelude::*;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::event::{Event, ItemId, Line, UnitPrice};
+use crate::event::Event;
 use crate::event_log::arbitrary::{any_event, sample};
 use crate::event_log::{EventLog, LogSettings, Reader, Reply};
 
@@ -208,78 +206,5 @@ proptest! {
         prop_assert_eq!(segment::raw_starts(dir.path()).unwrap().len(), 1);
         let found = read(dir.path(), archive.path(), Position::START);
         prop_assert_eq!(found.into_iter().map(|c| c.event).collect::<Vec<_>>(), events);
-    }
-}
-
-/// Run by hand, optimised: `cargo test --release --lib event_log::seal -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn a_year_of_orders() {
-    let root = std::env::var_os("RAPPORT_MEASURE_DIR").map_or_else(|| tempfile::tempdir().unwrap().keep(), PathBuf::from);
-    let (dir, archive) = (root.join("log"), root.join("archive"));
-    let log = open(&dir, 64 << 20);
-    let order = |n: u64| {
-        let mut event = sample(n);
-        event.ts = event.ts.plus(i64::try_from(n * 300 / 26_000).unwrap() * crate::event::time::DAY);
-        event.items = (0..21)
-            .map(|line| Line {
-                item: ItemId::new(&format!("{}", 10_000 + (n * 31 + line * 7) % 4000)).unwrap(),
-                name: Some(format!("WHITE HANGING HEART T-LIGHT HOLDER {}", (n * 31 + line * 7) % 4000).into()),
-                price: Some(UnitPrice(2_550_000)),
-                quantity: Some(6),
-                ..Line::default()
-            })
-            .collect();
-        event
-    };
-    let began = Instant::now();
-    for batch in 0..26 {
-        append(&log, (batch * 1000..batch * 1000 + 1000).map(order).collect());
-    }
-    log.rotate().unwrap();
-    eprintln!("appended 26,000 orders, {} bytes, in {:?}", log.end(), began.elapsed());
-    let began = Instant::now();
-    let sealed = seal_ready(&dir, &archive).unwrap();
-    let files: Vec<_> = sealed.iter().flat_map(|s| &s.files).collect();
-    let bytes: u64 = files.iter().map(|f| f.bytes).sum();
-    eprintln!("sealed into {} files, {bytes} bytes, in {:?}", files.len(), began.elapsed());
-    let began = Instant::now();
-    assert_eq!(read(&dir, &archive, Position::START).len(), 26_000);
-    eprintln!("read back in {:?}", began.elapsed());
-
-    for (callers, each) in [(1u64, 1u64), (64, 1), (1, 100), (64, 100)] {
-        let rounds = if each == 1 { 2000 / callers.min(8) } else { 100 };
-        let began = Instant::now();
-        std::thread::scope(|scope| {
-            for caller in 0..callers {
-                let log = &log;
-                scope.spawn(move || {
-                    for round in 0..rounds {
-                        let first = (caller * rounds + round) * each;
-                        append(log, (first..first + each).map(sample).collect());
-                    }
-                });
-            }
-        });
-        let seconds = began.elapsed().as_secs_f64();
-        let events = u32::try_from(callers * rounds * each).unwrap();
-        eprintln!("{callers} callers, {each} events an append: {:.0} events/s", f64::from(events) / seconds);
-    }
-    // Many appends under way from one thread, as from an async server.
-    for each in [1, 100] {
-        let began = Instant::now();
-        let mut waiting = std::collections::VecDeque::new();
-        for n in 0..20_000 / each {
-            let (reply, answer) = oneshot::channel();
-            log.append((n * each..(n + 1) * each).map(sample).collect(), reply);
-            waiting.push_back(answer);
-            if waiting.len() >= 1000 {
-                waiting.pop_front().unwrap().blocking_recv().unwrap().unwrap();
-            }
-        }
-        for answer in waiting {
-            answer.blocking_recv().unwrap().unwrap();
-        }
-        eprintln!("1,000 under way, {each} events an append: {:.0} events/s", 20_000.0 / began.elapsed().as_secs_f64());
     }
 }

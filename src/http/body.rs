@@ -32,7 +32,13 @@ pub fn check_type(request: &HttpRequest) -> Result<(), Problem> {
     let Some(value) = request.headers().get(CONTENT_TYPE) else { return Ok(()) };
     let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
-        "" | "application/json" | "text/plain" | "application/x-ndjson" | "application/jsonl" => Ok(()),
+        // The last is what `curl -d` says of any body; it is read as JSON like the others.
+        ""
+        | "application/json"
+        | "text/plain"
+        | "application/x-ndjson"
+        | "application/jsonl"
+        | "application/x-www-form-urlencoded" => Ok(()),
         _ => Err(Problem::new(Code::UnsupportedMediaType, "Send `application/json` or `text/plain`.")),
     }
 }

@@ -24,7 +24,7 @@ pub async fn list(app: web::Data<Arc<App>>, request: HttpRequest) -> Result<Http
 /// `POST /v1/builds/{build}:activate` and `POST /v1/builds:rollback`; the server serves it within a moment.
 pub async fn activate(app: web::Data<Arc<App>>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let caller = Caller::of(&app, &request, &Query::of(&request)?, None, now(&app))?.with_role(Role::Merchandiser)?;
-    let id = request.match_info().query("build").to_owned();
+    let id = super::path_part(&request, "build");
     let dir = caller.site.models_dir.clone();
     let activated = web::block(move || crate::build::activate(&dir, &id)).await.map_err(|e| Problem::internal(&e))?;
     let id = activated.map_err(|e| Problem::new(Code::UnknownBuild, format!("{e}.")))?;

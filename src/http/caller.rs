@@ -6,10 +6,11 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, COOKIE, ORIGIN, USER_AGENT};
 
 use super::problem::{Code, Problem};
-use crate::app::{App, Site};
+use crate::app::App;
 use crate::event::{SiteId, Source, Timestamp, VisitorId};
 use crate::keys::{Key, KeyKind};
 use crate::secrets::{Claims, Role};
+use crate::site::Site;
 
 /// A caller that has proved who it is.
 #[derive(Debug, Clone)]
@@ -90,6 +91,14 @@ impl Caller {
     /// Returns the caller if it is the shop's server.
     pub fn server(self) -> Result<Self, Problem> {
         if self.is_server() { Ok(self) } else { Err(Problem::new(Code::Forbidden, "This needs a secret key.")) }
+    }
+
+    /// Returns the caller if it holds a key: events come from pages and servers, not from people.
+    pub fn with_key(self) -> Result<Self, Problem> {
+        match self.who {
+            Who::Key(_) => Ok(self),
+            Who::Person(_) => Err(Problem::new(Code::Forbidden, "This needs a key.")),
+        }
     }
 
     /// Returns the caller if it is a person with at least this role, or the shop's server.

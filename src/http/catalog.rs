@@ -93,10 +93,11 @@ fn read_lines(request: &HttpRequest, text: &str) -> Result<Vec<Line>, Problem> {
         let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
         return Ok(lines.map(|(n, line)| (n + 1, ItemDraft::from_json(line))).collect());
     }
-    Ok(match serde_json::from_str::<Value>(text).map_err(malformed)? {
-        Value::Array(items) => items.into_iter().enumerate().map(|(n, item)| (n + 1, draft(item))).collect(),
-        item => vec![(1, draft(item))],
-    })
+    let items = match serde_json::from_str::<Value>(text).map_err(malformed)? {
+        Value::Array(items) => items,
+        item @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => vec![item],
+    };
+    Ok(items.into_iter().enumerate().map(|(n, item)| (n + 1, draft(item))).collect())
 }
 
 fn draft(value: Value) -> Result<ItemDraft, Rejection> {
@@ -109,7 +110,7 @@ fn draft(value: Value) -> Result<ItemDraft, Rejection> {
 }
 
 fn item_id(request: &HttpRequest) -> Result<ItemId, Problem> {
-    ItemId::new(request.match_info().query("item_id"))
+    ItemId::new(&super::path_part(request, "item_id"))
         .map_err(|e| Problem::new(Code::InvalidRequest, format!("The item id {e}.")))
 }
 
@@ -127,10 +128,16 @@ fn expectation(request: &HttpRequest) -> Result<Expect, Problem> {
         Some(value) => value
             .to_str()
             .ok()
-            .and_then(|text| text.trim().trim_matches('"').parse().ok())
+            .and_then(|text| revision(text.trim()))
             .map(Expect::Revision)
             .ok_or_else(|| Problem::invalid("If-Match", "must be a revision as `ETag` gave it")),
     }
+}
+
+/// Returns the revision of an entity tag, in its quotes or without.
+fn revision(tag: &str) -> Option<u64> {
+    let digits = tag.strip_prefix('"').map_or(Some(tag), |rest| rest.strip_suffix('"'))?;
+    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
 }
 
 /// `GET /v1/catalog/items/{item_id}`
@@ -191,7 +198,7 @@ pub async fn delete_item(app: web::Data<Arc<App>>, request: HttpRequest) -> Resu
     }
 }
 
-/// `GET /v1/catalog/items?after&limit`: in the order items became known.
+/// `GET /v1/catalog/items?cursor&limit`: in the order items became known.
 pub async fn list_items(app: web::Data<Arc<App>>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let caller = caller(&app, &request)?;
     let query = Query::of(&request)?;
@@ -202,7 +209,8 @@ pub async fn list_items(app: web::Data<Arc<App>>, request: HttpRequest) -> Resul
     let (after, limit) = (number("cursor", 0)?, number("limit", 100)?.clamp(1, 1_000));
     let index = caller.site.catalog.index();
     let items: Vec<Value> = index.items().skip(after).take(limit).filter(|i| !i.withdrawn).map(|i| to_json(&i)).collect();
-    let next = (after + limit < index.len()).then(|| (after + limit).to_string());
+    let end = after.saturating_add(limit);
+    let next = (end < index.len()).then(|| end.to_string());
     Ok(HttpResponse::Ok().json(json!({"items": items, "next_cursor": next})))
 }
 

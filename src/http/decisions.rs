@@ -16,12 +16,13 @@ use super::problem::{Code, Problem};
 use super::{body, now};
 use crate::app::App;
 use crate::catalog::item::Item;
-use crate::collect::beacon::{Entry, entry};
+use crate::collect::beacon::{self, Entry};
 use crate::collect::validate::Envelope;
 use crate::decide::filter::Filter;
 use crate::decide::placement::{self, Kind, Placement};
 use crate::decide::{Answer, Ask, Context, decide};
 use crate::event::ids::random_hex;
+use crate::event::json::Object;
 use crate::event::{ItemId, Timestamp, VisitorId, json};
 use crate::live::serving::Relation;
 use crate::live::{Snapshot, serving};
@@ -61,10 +62,10 @@ struct DecideBody<'a> {
     seq: Option<i64>,
     sent_at: Option<Value>,
     consent: Option<Value>,
-    context: ContextBody,
+    context: Object<ContextBody>,
     #[serde(borrow)]
     events: Vec<&'a RawValue>,
-    placements: Vec<PlacementBody>,
+    placements: Vec<Object<PlacementBody>>,
     explain: bool,
     deadline_ms: Option<u64>,
 }
@@ -185,7 +186,7 @@ pub async fn decide_page(app: web::Data<Arc<App>>, request: HttpRequest, payload
     let bytes = body::read(&request, payload, app.config.collect.server_body_kib << 10).await?;
     let text =
         std::str::from_utf8(&bytes).map_err(|e| Problem::new(Code::MalformedJson, format!("The body is not UTF-8: {e}.")))?;
-    let body: DecideBody<'_> = serde_json::from_str(text).map_err(|e| {
+    let Object::<DecideBody<'_>>(body) = serde_json::from_str(text).map_err(|e| {
         let code = if e.is_data() { Code::InvalidRequest } else { Code::MalformedJson };
         Problem::new(code, format!("The body cannot be read: {e}."))
     })?;
@@ -205,12 +206,10 @@ pub async fn decide_page(app: web::Data<Arc<App>>, request: HttpRequest, payload
             .map_err(invalid)?
             .unwrap_or_default(),
     };
-    let page = check(&app, &caller, &body.context, body.placements, body.explain, body.deadline_ms)?;
+    let placements = body.placements.into_iter().map(|Object(placement)| placement).collect();
+    let page = check(&app, &caller, &body.context.0, placements, body.explain, body.deadline_ms)?;
     let envelope = events::envelope(&app, &caller, &request, &whose, &words, now);
-    if body.events.len() > caps.events {
-        return Err(Problem::new(Code::InvalidRequest, format!("`events` may hold {} events.", caps.events)));
-    }
-    let entries: Vec<Entry> = body.events.iter().map(|raw| entry(raw.get(), caps.event_bytes)).collect();
+    let entries = beacon::entries(&body.events, caps);
     // What the page just did counts for its own answer, kept or not.
     let just_seen = just_seen(&entries);
     let mut kept_any = false;
@@ -245,7 +244,7 @@ pub async fn decide_page(app: web::Data<Arc<App>>, request: HttpRequest, payload
 
 /// Nothing could be kept: every event of the request is to be sent again.
 fn retry_all(events: &[&RawValue]) -> Value {
-    let ids = events.iter().filter_map(|raw| entry(raw.get(), usize::MAX).id);
+    let ids = events.iter().filter_map(|raw| beacon::id_of(raw.get()));
     let results: Map<String, Value> = ids.map(|id| (id, json!({"result": "retry", "code": "log_unavailable"}))).collect();
     json!({"results": results, "errors": []})
 }
@@ -469,10 +468,7 @@ fn explain_item(
     candidate: &crate::decide::candidates::Candidate,
 ) -> Value {
     let mut explained = json!({"source": candidate.rung.as_str(), "score": candidate.score});
-    let relation = match candidate.rung {
-        placement::Rung::CoView => Relation::Viewed,
-        _ => Relation::Bought,
-    };
+    let relation = if candidate.rung == placement::Rung::CoView { Relation::Viewed } else { Relation::Bought };
     let both = candidate.because.and_then(|slot| snapshot.item_of(slot)).zip(snapshot.item_of(candidate.slot));
     if let (Some(build), Some((anchor, item)), true) = (build, both, candidate.support > 0) {
         let (a, b) = (build.count(relation, anchor), build.count(relation, item));

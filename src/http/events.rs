@@ -163,7 +163,7 @@ pub async fn post(app: web::Data<Arc<App>>, request: HttpRequest, payload: web::
     let bytes = body::read(&request, payload, app.config.collect.server_body_kib << 10).await?;
     let mut caller = None;
     let beacon: Beacon = beacon::decode(&bytes, |key| {
-        let known = Caller::of(&app, &request, &query, key, now)?;
+        let known = Caller::of(&app, &request, &query, key, now)?.with_key()?;
         let caps = caps_of(&app, &known, bytes.len())?;
         caller = Some(known);
         Ok::<Caps, Problem>(caps)
@@ -172,7 +172,7 @@ pub async fn post(app: web::Data<Arc<App>>, request: HttpRequest, payload: web::
     let whose = whose(&app, &caller, &request, beacon.visitor_id.as_deref())?;
     let words = BatchWords { session_id: beacon.session_id, seq: beacon.seq, sent_at: beacon.sent_at, consent: beacon.consent };
     let envelope = envelope(&app, &caller, &request, &whose, &words, now);
-    answer(&app, &request, &envelope, &whose, beacon.events, |results| serde_json::to_vec(results)).await
+    answer(&app, &request, &envelope, &whose, beacon.events, serde_json::to_vec).await
 }
 
 /// `POST /v1/segment/{track,identify,page,batch}`
@@ -187,9 +187,14 @@ pub async fn post_segment(
     let query = Query::of(&request)?;
     body::check_type(&request)?;
     let bytes = body::read(&request, payload, app.config.collect.server_body_kib << 10).await?;
-    let batch = segment::decode(call, &bytes, app.config.collect.server_batch_events)?;
-    let caller = Caller::of(&app, &request, &query, batch.write_key.as_deref(), now)?;
-    caps_of(&app, &caller, bytes.len())?;
+    let mut caller = None;
+    let batch = segment::decode(call, &bytes, |key| {
+        let known = Caller::of(&app, &request, &query, key, now)?.with_key()?;
+        let caps = caps_of(&app, &known, bytes.len())?;
+        caller = Some(known);
+        Ok::<Caps, Problem>(caps)
+    })?;
+    let Some(caller) = caller else { return Err(Problem::new(Code::MissingKey, "No key was sent.")) };
     // A call names its own visitor; a page without one is whom the cookie says.
     let named = batch.entries.iter().find_map(|e| e.decoded.as_ref().ok()?.visitor_id.clone());
     let whose = whose(&app, &caller, &request, named.as_deref())?;

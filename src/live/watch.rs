@@ -7,8 +7,8 @@ use rapport_models::artifact::publish;
 use tracing::{error, info};
 
 use super::serving::ServedBuild;
-use crate::app::Site;
 use crate::metrics::Metrics;
+use crate::site::Site;
 
 /// Looks whether another build was activated, and serves it if it is sound.
 ///

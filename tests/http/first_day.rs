@@ -29,7 +29,7 @@ fn what_is_bought_together_is_recommended_together() {
         let early = server
             .send(
                 "GET",
-                &format!("/v1/recommendations/also-bought?item_id=tea&count=2&fields="),
+                "/v1/recommendations/also-bought?item_id=tea&count=2&fields=",
                 &[("Authorization", &format!("Bearer {secret}"))],
                 b"",
             )

@@ -1,3 +1,11 @@
 //! The API, as callers see it.
 
+mod auth;
+mod bad_input;
+mod catalog;
+mod consent;
+mod decisions;
+mod events;
 mod first_day;
+mod openapi;
+mod segment;

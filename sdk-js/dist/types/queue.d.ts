@@ -27,8 +27,12 @@ export interface QueueParts {
     interval: number;
     flushAt: number;
 }
-/** Returns the pause after the n-th failure in a row: doubling, and spread so that pages do not return together. */
-export declare const backoffMs: (failures: number, random: number) => number;
+/**
+ * Returns the pause after the n-th failure in a row: doubling, and no shorter than the server asked for.
+ *
+ * Up to a quarter is added by chance, so that pages that failed together do not return together.
+ */
+export declare const pauseMs: (failures: number, wait: number, random: number) => number;
 export type Queue = ReturnType<typeof createQueue>;
 export declare function createQueue(parts: QueueParts): {
     flush: () => Promise<void>;
@@ -44,7 +48,11 @@ export declare function createQueue(parts: QueueParts): {
     close(): void;
     /** Sends the consent even if no event goes with it. */
     announce(): void;
-    /** Hands everything to the browser, as nobody may be here for an answer. */
+    /**
+     * Hands everything to the browser, as nobody may be here for an answer.
+     *
+     * Not during a pause: the browser takes a beacon that will not arrive, too, and nobody would know.
+     */
     leave(): void;
     /** Returns everything unfinished, the oldest first. */
     unfinished: () => Entry[];
