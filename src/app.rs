@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tracing::{info, warn};
@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use crate::catalog::Catalogs;
 use crate::clock::Clock;
 use crate::collect::Collector;
-use crate::collect::apply::{Apply, ApplyParts};
+use crate::collect::apply::{Apply, ApplyParts, Tail};
 use crate::collect::dedupe::{self, Dedupe, IdHash};
 use crate::config::{Config, Store};
 use crate::documents::embedded::EmbeddedDocuments;
@@ -54,6 +54,9 @@ pub struct App {
     pub collector: Collector,
     pub apply: Apply,
     sites: RwLock<BTreeMap<SiteId, Arc<Site>>>,
+    redis: Option<Redis>,
+    /// What a store of its own machine may forget, where there is one.
+    tail: Option<Mutex<Tail>>,
     _lock: DataLock,
 }
 
@@ -95,15 +98,17 @@ impl App {
         let lock = DataLock::take(data_dir)?;
         let paths = Paths::new(data_dir, &config);
         let engine = Embedded::open(&data_dir.join("store"))?;
-        let (profiles, documents) = match &config.store {
+        let (profiles, documents, redis) = match &config.store {
             Store::Embedded => (
                 Profiles::Embedded(EmbeddedProfiles::new(engine.clone())),
                 Documents::Embedded(EmbeddedDocuments::new(engine.clone())),
+                None,
             ),
             Store::Redis { url, accept_data_loss, profile_days } => {
                 let redis = Redis::connect(url, !accept_data_loss).await?;
                 let ttl = u64::from(*profile_days) * 86_400;
-                (Profiles::Redis(RedisProfiles::new(redis.clone(), ttl)), Documents::Redis(RedisDocuments::new(redis)))
+                let profiles = Profiles::Redis(RedisProfiles::new(redis.clone(), ttl));
+                (profiles, Documents::Redis(RedisDocuments::new(redis.clone())), Some(redis))
             }
         };
         let node = node_id(data_dir)?;
@@ -168,6 +173,8 @@ impl App {
             collector,
             apply,
             sites: RwLock::new(sites),
+            tail: redis.is_some().then(|| Mutex::new(Tail::new(Position(checkpoint)))),
+            redis,
             _lock: lock,
         });
         for site in app.sites() {
@@ -215,11 +222,13 @@ impl App {
                 }
             }
         });
-        if matches!(self.config.store, Store::Redis { .. }) {
+        if let Some(redis) = self.redis.clone() {
             let app = self.clone();
             tokio::spawn(async move {
+                let mut run = redis.run_id().await.ok().flatten();
                 loop {
                     tokio::time::sleep(REFRESH_EVERY).await;
+                    app.mind_forgetting(&redis, &mut run).await;
                     // Other nodes share these documents.
                     let refreshed = async {
                         app.open_new_sites().await?;
@@ -232,6 +241,20 @@ impl App {
                 }
             });
         }
+    }
+
+    /// Notes where the log is, and folds its last moments again after the store has restarted or failed over.
+    async fn mind_forgetting(&self, redis: &Redis, run: &mut Option<String>) {
+        let Some(tail) = &self.tail else { return };
+        // While it is away nothing gets older: what it may have forgotten is what came before.
+        let Ok(now) = redis.run_id().await else { return };
+        let before = std::mem::replace(run, now);
+        if before.is_some() && before != *run {
+            let from = tail.lock().unwrap_or_else(PoisonError::into_inner).safe();
+            warn!(position = from.0, "Redis was started anew; what it may have forgotten is folded again from the event log");
+            self.apply.reread(from);
+        }
+        tail.lock().unwrap_or_else(PoisonError::into_inner).mark(self.clock.now(), self.apply.handed_over());
     }
 
     /// Returns a site.
@@ -273,7 +296,10 @@ impl App {
 
     /// Notes how far the profiles hold the log, so that a start need not read more than that.
     pub async fn checkpoint(&self) {
-        let through = self.apply.handed_over();
+        let through = match &self.tail {
+            None => self.apply.handed_over(),
+            Some(tail) => tail.lock().unwrap_or_else(PoisonError::into_inner).safe(),
+        };
         if !self.apply.settled().await {
             return;
         }

@@ -5,7 +5,7 @@
 //! does not answer, a worker remembers where it stopped, lets what comes pass by (it is in the log), and reads the log
 //! from there once the store is back. Starting up is the same thing: reading on from the last checkpoint.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,7 +14,8 @@ use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
 use tracing::{error, info, warn};
 
 use crate::catalog::Catalogs;
-use crate::event::{SiteId, VisitorId};
+use crate::event::time::SECOND;
+use crate::event::{SiteId, Timestamp, VisitorId};
 use crate::event_log::{Committed, LogError, Position, Reader, Reply};
 use crate::metrics::Metrics;
 use crate::profile::store::{ProfilePut, ProfileStore, Profiles, PutOutcome};
@@ -86,6 +87,8 @@ enum Job {
     /// Answers like a barrier, and leaves what comes after it to be read from the log after [`Job::Resume`].
     Pause(oneshot::Sender<Option<Position>>),
     Resume,
+    /// Reads the log again from there.
+    Reread(Position),
 }
 
 /// Answers the sender when the last worker has let go of it. The events are durable, so the answer is `Ok` whatever
@@ -164,6 +167,14 @@ impl Apply {
             settled &= matches!(answer.await, Ok(None));
         }
         settled
+    }
+
+    /// Folds again what the store may have forgotten; profiles that hold it already stay as they are.
+    pub fn reread(&self, from: Position) {
+        for worker in &self.workers {
+            // One that is gone folds nothing anyway.
+            let _ = worker.send(Job::Reread(from));
+        }
     }
 
     /// Stops folding at one position, so that a replay can compare; what comes later is read from the log afterwards.
@@ -252,6 +263,11 @@ impl Worker {
                     self.fold(std::mem::take(&mut events)).await;
                     tickets.clear();
                     self.paused = false;
+                }
+                Job::Reread(from) => {
+                    self.fold(std::mem::take(&mut events)).await;
+                    tickets.clear();
+                    self.behind = Some(self.behind.map_or(from, |behind| behind.min(from)));
                 }
             }
         }
@@ -388,4 +404,52 @@ pub fn fold_all<'a>(mut profile: Profile, events: impl Iterator<Item = &'a Commi
         changed = true;
     }
     changed.then_some(profile)
+}
+
+/// Where the log stood some time ago.
+///
+/// A remote store that restarts or fails over may have forgotten its last moments, though it had answered. What is older
+/// than [`TAIL`] it can be trusted with.
+#[derive(Debug)]
+pub struct Tail {
+    marks: VecDeque<(Timestamp, Position)>,
+}
+
+/// How much a store may forget. An append-only file synced every second loses two, a replica rarely lags by more than a few.
+const TAIL: i64 = 60 * SECOND;
+
+impl Tail {
+    /// Begins with what the profiles are known to hold.
+    pub fn new(checkpoint: Position) -> Self {
+        Self { marks: VecDeque::from([(Timestamp(i64::MIN), checkpoint)]) }
+    }
+
+    /// Notes where the log is now; once a second is enough.
+    pub fn mark(&mut self, now: Timestamp, position: Position) {
+        self.marks.push_back((now, position));
+        while self.marks.get(1).is_some_and(|(at, _)| *at <= now.plus(-TAIL)) {
+            self.marks.pop_front();
+        }
+    }
+
+    /// Returns the position before which nothing can be forgotten any more.
+    pub fn safe(&self) -> Position {
+        self.marks.front().map_or(Position::START, |(_, position)| *position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_minute_is_not_trusted() {
+        let mut tail = Tail::new(Position(5));
+        for second in 0..=200 {
+            tail.mark(Timestamp(second * SECOND), Position(1_000 + second.unsigned_abs()));
+            let expected = if second < 60 { 5 } else { 1_000 + second.unsigned_abs() - 60 };
+            assert_eq!(tail.safe(), Position(expected), "after {second} s");
+        }
+        assert!(tail.marks.len() <= 62, "{}", tail.marks.len());
+    }
 }

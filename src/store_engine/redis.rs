@@ -66,6 +66,16 @@ impl Redis {
         Ok(redis)
     }
 
+    /// Returns what names this run of the server: another one answers after a restart and after a failover. Nothing
+    /// where this user may not know.
+    pub async fn run_id(&self) -> Result<Option<String>, StoreError> {
+        match self.quick.read::<String>(redis::cmd("INFO").arg("server")).await {
+            Ok(info) => Ok(field(&info, "run_id").map(str::to_owned)),
+            Err(StoreError::Unavailable(source)) if is_denied(source.as_ref()) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn refuse_forgetful(&self) -> Result<(), StoreError> {
         let mut info = redis::pipe();
         info.cmd("INFO").arg("persistence");

@@ -307,6 +307,12 @@ fn pointers_to_nothing_and_half_written_drafts_change_nothing() {
         let said = shop.server.run(&["builds", "activate", &sound]);
         assert!(said.contains(&sound));
     }
+    // Neither pointer keeps the next build from being made and served.
+    for pointer in ["active", "previous"] {
+        fs::write(shop.models().join(pointer), "no build at all").unwrap();
+        let built: Value = serde_json::from_str(&shop.server.run(&["build", "--json"])).unwrap();
+        assert_eq!(shop.serving(), built["build"].as_str().unwrap(), "with a damaged {pointer}");
+    }
     let message = shop.refused(&["builds", "activate", "2026-01-01T00-00Z-beef"]);
     assert!(message.contains("there is no build"), "{message}");
     let message = shop.refused(&["builds", "activate", "../../etc"]);

@@ -146,6 +146,30 @@ fn server_command(server: &Server, redis: &RedisServer, arguments: &[&str]) -> (
 }
 
 #[test]
+fn what_redis_forgot_in_its_crash_is_folded_again() {
+    let mut redis = RedisServer::start(true);
+    let mut server = server(&redis);
+    let secret = server.key("secret", &[]);
+    view(&server, &secret, "anna", 0, &["tea", "mug"]);
+    server.eventually("items are observed", || viewed(&server, &secret, "anna") == ["mug", "tea"]);
+    // An append-only file that is synced every second loses the last one when the machine goes down, and nobody here
+    // writes while it is away.
+    redis.command("DEL rapport:{default:anna}:p");
+    assert!(viewed(&server, &secret, "anna").is_empty());
+    redis.kill();
+    redis.restart();
+    server.eventually("the profile is back", || viewed(&server, &secret, "anna") == ["mug", "tea"]);
+
+    // The same where both went down together.
+    redis.command("DEL rapport:{default:anna}:p");
+    server.kill();
+    server.restart();
+    server.eventually("the profile is back", || viewed(&server, &secret, "anna") == ["mug", "tea"]);
+    let replayed = replay(&server);
+    assert_eq!((&replayed["profiles"], &replayed["identical"]), (&json!(1), &json!(1)), "{replayed}");
+}
+
+#[test]
 fn a_redis_that_forgets_is_refused_unless_that_is_accepted() {
     let redis = RedisServer::start(false);
     let dir = tempfile::tempdir().unwrap();

@@ -109,12 +109,7 @@ pub fn remove_old(models_dir: impl AsRef<Path>, keep: usize) -> Result<Vec<Build
         return Ok(Vec::new());
     }
     let _lock = lock(models_dir)?;
-    let kept = [ACTIVE, PREVIOUS].map(|name| match read_pointer(models_dir, name) {
-        // A damaged pointer keeps nothing, and must not make a build fail that is published already.
-        Err(ArtifactError::MalformedId { .. }) => Ok(None),
-        pointer => pointer,
-    });
-    let kept = kept.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let kept = [read_pointer(models_dir, ACTIVE)?, read_pointer(models_dir, PREVIOUS)?];
     let mut removed = Vec::new();
     for (id, _) in list(models_dir)?.into_iter().skip(keep) {
         if kept.iter().flatten().any(|kept| *kept == id) {
