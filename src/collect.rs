@@ -44,6 +44,15 @@ pub struct Collector {
 /// One event of a batch: a draft, or why there is none.
 pub type Decoded = Result<Draft, Rejection>;
 
+/// What became of a batch.
+#[derive(Debug)]
+pub struct Fates {
+    /// One per event, in order.
+    pub outcomes: Vec<Outcome>,
+    /// Why nothing could be written, where something was to be: an event, or the record of a withdrawal.
+    pub lost: Option<RetryReason>,
+}
+
 /// An event that may be kept, and the proof.
 struct Keep {
     event: Event,
@@ -56,7 +65,7 @@ impl Collector {
     ///
     /// When it returns, what is `Ok` is durable. Dropping the future midway loses nothing that was written: leases on
     /// ids end by themselves.
-    pub async fn accept(&self, envelope: &Envelope, user_agent: Option<&str>, batch: Vec<Decoded>) -> Vec<Outcome> {
+    pub async fn accept(&self, envelope: &Envelope, user_agent: Option<&str>, batch: Vec<Decoded>) -> Fates {
         self.metrics.batches.inc();
         let batch: Vec<Result<Event, Rejection>> = batch.into_iter().map(|d| d.and_then(|d| validate(d, envelope))).collect();
         let known = self.known_consents(envelope, &batch).await;
@@ -96,6 +105,7 @@ impl Collector {
             };
             outcomes.push(outcome);
         }
+        let mut lost = None;
         if !keep.is_empty() {
             let hashes: Vec<IdHash> = keep.iter().filter_map(|k| k.hash).collect();
             if let Err(reason) = self.write(keep).await {
@@ -105,13 +115,14 @@ impl Collector {
                 for place in places.into_iter().flatten() {
                     outcomes[place] = Outcome::Retry(reason);
                 }
+                lost = Some(reason);
             }
         }
         for outcome in &outcomes {
             let labels = [envelope.site.as_str(), outcome.result(), outcome.code().unwrap_or("")];
             self.metrics.events.with_label_values(&labels).inc();
         }
-        outcomes
+        Fates { outcomes, lost }
     }
 
     /// Appends and waits until it is durable and folded.

@@ -72,11 +72,21 @@ impl<'a> Candidates<'a> {
             .chain(self.context.cart.iter().filter(|_| basket || self.context.item.is_none()))
             .filter_map(|id| index.find(id.as_str()))
             .collect();
+        let single = anchors.len() == 1;
         let mut found: Vec<Candidate> = Vec::new();
         let mut place: HashMap<u32, usize> = HashMap::new();
         for anchor in anchors {
             let Some(item) = self.snapshot.item_of(anchor) else { continue };
             let row = build.neighbors(relation, item);
+            if single {
+                // One row names each item once and is best first already.
+                let neighbors = row.items.iter().zip(row.scores).zip(row.support);
+                let known = neighbors.filter_map(|((&neighbor, &score), &support)| {
+                    let slot = self.snapshot.slot_of(neighbor)?;
+                    Some(Candidate { slot, score, rung, support, because: Some(anchor) })
+                });
+                return known.collect();
+            }
             for ((&neighbor, &score), &support) in row.items.iter().zip(row.scores).zip(row.support) {
                 let Some(slot) = self.snapshot.slot_of(neighbor) else { continue };
                 match place.get(&slot) {

@@ -48,6 +48,11 @@ impl ConsentClaim {
         Consent { purposes, at: self.at }
     }
 
+    /// Returns whether it takes anything back.
+    pub fn denies_something(&self) -> bool {
+        [self.analytics, self.personalization, self.marketing, self.sale_share].contains(&Some(false))
+    }
+
     /// Returns the claim that says exactly this consent.
     pub fn from_consent(consent: Consent) -> Self {
         let Purposes { analytics, personalization, marketing, sale_share } = consent.purposes;

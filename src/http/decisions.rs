@@ -89,7 +89,7 @@ pub async fn decide_page(app: web::Data<Arc<App>>, request: HttpRequest, payload
     })?;
     let caller = Caller::of(&app, &request, &query, body.key.as_deref(), now)?;
     let caps = events::caps_of(&app, &caller, bytes.len())?;
-    let whose = events::whose(&app, &caller, &request, body.visitor_id.as_deref())?;
+    let whose = events::whose(&app, &caller, &request, body.visitor_id.as_ref().map(IdBody::text).as_deref())?;
     let invalid = |r: crate::event::Rejection| Problem::new(Code::InvalidRequest, r.detail);
     let words = BatchWords {
         session_id: body.session_id,
@@ -111,11 +111,12 @@ pub async fn decide_page(app: web::Data<Arc<App>>, request: HttpRequest, payload
     let just_seen = just_seen(&entries);
     let mut kept_any = false;
     let mut events: Option<BatchAnswer> = None;
-    if !entries.is_empty() {
+    // A withdrawal is recorded whether or not anything else happened.
+    if !entries.is_empty() || envelope.consent.denies_something() {
         match events::accept(&app, &request, &envelope, entries).await {
             Ok((results, kept)) => {
                 kept_any = kept;
-                events = Some(results);
+                events = Some(results).filter(|_| !body.events.is_empty());
             }
             // A decision is answered whether or not its events could be kept; the page keeps them and sends them again.
             Err(problem) => tracing::warn!(%problem, "Events of a decision were not kept"),

@@ -11,8 +11,9 @@ use super::caller::{self, Caller, Query};
 use super::problem::{Code, Problem};
 use super::{body, now};
 use crate::app::App;
+use crate::collect::Fates;
 use crate::collect::beacon::{self, Beacon, BeaconError, Caps, Entry};
-use crate::collect::outcome::{Outcome, RetryReason};
+use crate::collect::outcome::Outcome;
 use crate::collect::segment::{self, Call};
 use crate::collect::validate::Envelope;
 use crate::event::{ConsentClaim, Timestamp, VisitorId};
@@ -216,9 +217,9 @@ pub async fn accept(
     entries: Vec<Entry>,
 ) -> Result<(BatchAnswer, bool), Problem> {
     let (ids, decoded): (Vec<_>, Vec<_>) = entries.into_iter().map(|entry| (entry.id, entry.decoded)).unzip();
-    let outcomes = app.collector.accept(envelope, caller::user_agent(request), decoded).await;
-    let lost = |outcome: &Outcome| matches!(outcome, Outcome::Retry(RetryReason::Overloaded | RetryReason::LogUnavailable));
-    if !outcomes.is_empty() && outcomes.iter().all(lost) {
+    let Fates { outcomes, lost } = app.collector.accept(envelope, caller::user_agent(request), decoded).await;
+    // A batch without events may hold a withdrawal, and its sender must know that it was not recorded.
+    if lost.is_some() && outcomes.iter().all(|outcome| matches!(outcome, Outcome::Retry(_))) {
         return Err(Problem::new(Code::EventsNotKept, "None of the events could be kept; send them again."));
     }
     let kept_any = outcomes.iter().any(|o| matches!(o, Outcome::Ok(_)));

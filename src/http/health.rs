@@ -11,8 +11,8 @@ use crate::app::App;
 /// What stands on the public address.
 pub fn public(config: &mut web::ServiceConfig) {
     config
-        .service(super::resource("/livez").route(web::get().to(livez)))
-        .service(super::resource("/readyz").route(web::get().to(readyz)))
+        .service(super::resource("/livez").route(web::get().to(livez)).route(web::head().to(livez)))
+        .service(super::resource("/readyz").route(web::get().to(readyz)).route(web::head().to(readyz)))
         .service(super::resource("/openapi.json").route(web::get().to(super::openapi::document)));
 }
 

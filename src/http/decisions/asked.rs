@@ -26,7 +26,7 @@ pub const MAX_IDS: usize = 500;
 #[serde(default)]
 pub struct DecideBody<'a> {
     pub key: Option<String>,
-    pub visitor_id: Option<String>,
+    pub visitor_id: Option<IdBody>,
     pub session_id: Option<String>,
     pub seq: Option<i64>,
     pub sent_at: Option<Value>,
@@ -57,11 +57,16 @@ pub enum IdBody {
 }
 
 impl IdBody {
+    /// Returns the id as text.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Number(number) => number.to_string(),
+        }
+    }
+
     fn item(&self, field: &str) -> Result<ItemId, Problem> {
-        let id = match self {
-            Self::Text(text) => ItemId::new(text),
-            Self::Number(number) => ItemId::new(&number.to_string()),
-        };
+        let id = ItemId::new(&self.text());
         id.map_err(|e| Problem::new(Code::InvalidRequest, format!("`{field}` {e}.")))
     }
 }

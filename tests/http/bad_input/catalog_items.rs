@@ -36,7 +36,7 @@ const ITEMS: &[(&str, &str)] = &[
     (r#""attributes":[]"#, "wrong_type"),
     (r#""attributes":"red""#, "wrong_type"),
     (r#""revision":-1"#, "out_of_range"),
-    (r#""revision":"7""#, "wrong_type"),
+    (r#""revision":"seven""#, "wrong_type"),
     (r#""availabilty":"in_stock""#, "wrong_type"),
     (r#""__proto__":{}"#, "wrong_type"),
 ];
