@@ -12,6 +12,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::event::{Purposes, SiteId};
+use crate::spelling::nearest;
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
 
@@ -389,7 +390,11 @@ fn merge(into: &mut Table, from: Table, known: &Table, prefix: &str, origin: &st
         let Some(default) = known.get(&key) else {
             let mut names = Vec::new();
             collect_keys(known, prefix, &mut names);
-            return Err(ConfigError::UnknownKey { origin: origin.to_owned(), nearest: nearest(&path, &names), key: path });
+            return Err(ConfigError::UnknownKey {
+                origin: origin.to_owned(),
+                nearest: nearest(&path, &names).map(str::to_owned),
+                key: path,
+            });
         };
         match (default, value) {
             (Value::Table(default), Value::Table(value)) => {
@@ -424,28 +429,6 @@ fn collect_keys(table: &Table, prefix: &str, names: &mut Vec<String>) {
         }
         names.push(path);
     }
-}
-
-/// Returns the name most like `wrong`, where one is near enough to be meant.
-pub fn nearest(wrong: &str, names: &[String]) -> Option<String> {
-    let best = names.iter().min_by_key(|name| distance(wrong, name))?;
-    (distance(wrong, best) <= wrong.len().max(6) / 3).then(|| best.clone())
-}
-
-/// Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let change = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

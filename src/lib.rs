@@ -47,5 +47,6 @@ pub mod profile;
 pub mod replay;
 pub mod secrets;
 pub mod site;
+pub mod spelling;
 pub mod store_engine;
 pub mod telemetry;

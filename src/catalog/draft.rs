@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::event::fields::Fields;
 use crate::event::ids::ItemId;
 use crate::event::{Currency, Rejection, RejectionCode, UnitPrice};
+use crate::spelling::nearest;
 
 /// Deepest category, as in GA4.
 pub const MAX_CATEGORIES: usize = 5;
@@ -90,6 +91,22 @@ impl fmt::Display for Availability {
 }
 
 /// The fields, for messages about others.
+/// Names that product feeds and GA4 have for the same.
+const ALIASES: &[(&str, &str)] = &[
+    ("id", "item_id"),
+    ("name", "title"),
+    ("item_name", "title"),
+    ("category", "categories"),
+    ("item_category", "categories"),
+    ("product_type", "categories"),
+    ("item_brand", "brand"),
+    ("visibility", "visible"),
+    ("image_link", "image_url"),
+    ("image", "image_url"),
+    ("link", "url"),
+    ("item_group_id", "group_id"),
+];
+
 const FIELDS: &[&str] = &[
     "item_id",
     "title",
@@ -150,12 +167,19 @@ impl ItemDraft {
 
     /// Reads an item from its fields and checks it.
     ///
-    /// A field we do not know is refused, not dropped: a misspelt `availabilty` would offer what cannot be bought. What is
-    /// the shop's own goes into `attributes`.
-    pub fn from_map(map: Map<String, Value>) -> Result<Self, Rejection> {
+    /// What product feeds and GA4 call otherwise is understood. A field of the shop's own becomes an attribute, unless it
+    /// is nearly one of ours: a misspelt `availabilty` would offer what cannot be bought, so it is refused.
+    pub fn from_map(mut map: Map<String, Value>) -> Result<Self, Rejection> {
+        for (theirs, ours) in ALIASES {
+            if !map.contains_key(*ours)
+                && let Some(value) = map.remove(*theirs)
+            {
+                map.insert((*ours).to_owned(), value);
+            }
+        }
         let mut fields = Fields(map);
         let item_id = fields.id("item_id")?.ok_or_else(|| Rejection::new(RejectionCode::InvalidId, "`item_id` is missing."))?;
-        let draft = Self {
+        let mut draft = Self {
             item_id,
             title: fields.text("title")?,
             description: fields.text("description")?,
@@ -166,7 +190,7 @@ impl ItemDraft {
             currency: fields.text("currency")?,
             stock: fields.integer("stock")?,
             availability: fields.availability()?,
-            visible: fields.flag("visible")?,
+            visible: fields.visible()?,
             recommendable: fields.flag("recommendable")?,
             image_url: fields.text("image_url")?,
             url: fields.text("url")?,
@@ -177,8 +201,16 @@ impl ItemDraft {
                 .map(|n| u64::try_from(n).map_err(|_| out_of_range("`revision` must not be negative.")))
                 .transpose()?,
         };
-        if let Some(unknown) = fields.0.keys().next() {
-            return Err(Rejection::new(RejectionCode::WrongType, unknown_field(unknown)));
+        for (name, value) in fields.0 {
+            if let Some(meant) = nearest(&name, FIELDS) {
+                let detail = format!("There is no field `{}`; did you mean `{meant}`?", shown(&name));
+                return Err(Rejection::new(RejectionCode::WrongType, detail));
+            }
+            // Names that scripts give a meaning of their own are nobody's attribute.
+            if name.starts_with("__") {
+                return Err(Rejection::new(RejectionCode::WrongType, format!("`{}` is no name of a field.", shown(&name))));
+            }
+            draft.attributes.entry(name).or_insert(value);
         }
         draft.check()?;
         Ok(draft)
@@ -252,37 +284,16 @@ fn shown(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
-fn unknown_field(name: &str) -> String {
-    let nearest = FIELDS.iter().map(|field| (distance(name, field), field)).min();
-    let hint = match nearest {
-        Some((distance, field)) if distance <= 3 => format!("; did you mean `{field}`?"),
-        Some(_) | None => "; fields of your own belong into `attributes`.".to_owned(),
-    };
-    format!("There is no field `{}`{hint}", shown(name))
-}
-
-/// Returns the fewest letters to insert, remove or replace to get from one word to the other.
-fn distance(a: &str, b: &str) -> usize {
-    let a: Vec<char> = a.chars().take(40).collect();
-    let mut row: Vec<usize> = (0..=a.len()).collect();
-    for (i, cb) in b.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, ca) in a.iter().enumerate() {
-            let above = row[j + 1];
-            row[j + 1] = (diagonal + usize::from(*ca != cb)).min(above + 1).min(row[j] + 1);
-            diagonal = above;
-        }
-    }
-    row[a.len()]
-}
-
 /// Fields that only items have.
 impl Fields {
     fn texts(&mut self, name: &str) -> Result<Vec<String>, Rejection> {
         let wrong = || Self::wrong(name, "an array of strings, from the broadest to the narrowest");
         match self.take(name) {
             None => Ok(Vec::new()),
+            // Feeds write the way down in one text.
+            Some(Value::String(path)) => {
+                Ok(path.split('>').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect())
+            }
             Some(Value::Array(values)) => values
                 .into_iter()
                 .map(|value| match value {
@@ -299,6 +310,16 @@ impl Fields {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(flag)),
             Some(_) => Err(Self::wrong(name, "true or false")),
+        }
+    }
+
+    fn visible(&mut self) -> Result<Option<bool>, Rejection> {
+        match self.take("visible") {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(flag)),
+            Some(Value::String(word)) if word == "visible" => Ok(Some(true)),
+            Some(Value::String(word)) if word == "hidden" => Ok(Some(false)),
+            Some(_) => Err(Self::wrong("visible", "true or false")),
         }
     }
 
@@ -344,6 +365,22 @@ mod tests {
     }
 
     #[test]
+    fn what_feeds_call_otherwise_is_understood() {
+        let draft = ItemDraft::from_json(
+            r#"{"id":7,"name":"Jumbo bag","category":"Bags > Shoppers","visibility":"hidden","link":"/p/7","colour":"red","warranty_years":2}"#,
+        )
+        .unwrap();
+        assert_eq!((draft.item_id.as_str(), draft.title.as_deref()), ("7", Some("Jumbo bag")));
+        assert_eq!(draft.categories, ["Bags", "Shoppers"]);
+        assert_eq!((draft.visible, draft.url.as_deref()), (Some(false), Some("/p/7")));
+        assert_eq!(draft.attributes["colour"], "red");
+        assert_eq!(
+            ItemDraft::from_json(r#"{"item_id":"a","title":"ours","name":"theirs"}"#).unwrap().title.as_deref(),
+            Some("ours")
+        );
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let cases = [
             (r#"{"title":"x"}"#, RejectionCode::InvalidId, "`item_id` is missing"),
@@ -356,10 +393,9 @@ mod tests {
             (r#"{"item_id":"a","currency":"EURO"}"#, RejectionCode::InvalidCurrency, "EURO"),
             (r#"{"item_id":"a","availability":"maybe"}"#, RejectionCode::WrongType, "in_stock"),
             (r#"{"item_id":"a","availabilty":"in_stock"}"#, RejectionCode::WrongType, "did you mean `availability`?"),
-            (r#"{"item_id":"a","colour":"red"}"#, RejectionCode::WrongType, "`attributes`"),
             (r#"{"item_id":"a","visible":"yes"}"#, RejectionCode::WrongType, "true or false"),
             (r#"{"item_id":"a","categories":["a","b","c","d","e","f"]}"#, RejectionCode::OutOfRange, "6 levels"),
-            (r#"{"item_id":"a","categories":"a"}"#, RejectionCode::WrongType, "array"),
+            (r#"{"item_id":"a","categories":7}"#, RejectionCode::WrongType, "array"),
             (r#"{"item_id":"a","url":"javascript:alert(1)"}"#, RejectionCode::WrongType, "`url`"),
             (r#"{"item_id":"a","revision":-1}"#, RejectionCode::OutOfRange, "`revision`"),
             (r#"{"item_id":"a","attributes":[]}"#, RejectionCode::WrongType, "`attributes`"),

@@ -9,7 +9,7 @@ const ITEMS: &[(&str, &str)] = &[
     (r#""title":7"#, "wrong_type"),
     (r#""description":[]"#, "wrong_type"),
     (r#""brand":{}"#, "wrong_type"),
-    (r#""categories":"Mugs""#, "wrong_type"),
+    (r#""categories":7"#, "wrong_type"),
     (r#""categories":[1]"#, "wrong_type"),
     (r#""categories":[""]"#, "wrong_type"),
     (r#""categories":["a","b","c","d","e","f"]"#, "out_of_range"),
