@@ -108,7 +108,7 @@ pub enum Upsert {
 }
 
 impl Catalogs {
-    /// Returns no catalogs yet; [`Catalogs::site`] reads each when it is first needed.
+    /// Returns no catalogs yet; [`Catalogs::open`] reads each when it is first needed.
     pub fn new(documents: Documents) -> Self {
         Self { documents, sites: RwLock::default() }
     }

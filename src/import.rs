@@ -8,7 +8,7 @@
 //! file ─ source (gzip, BOM, line ends; a thread of its own) ─ records (CSV, lines, Parquet) ─ a format's rows ─▶ Parsed
 //! ```
 //!
-//! The same rows give the same event ids, see [`ids`], so that importing a file twice changes nothing.
+//! The same rows give the same event ids, see `ids`, so that importing a file twice changes nothing.
 
 pub mod doctor;
 pub mod non_products;

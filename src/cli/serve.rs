@@ -1,11 +1,14 @@
 //! `rapport serve`
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use anyhow::Context as _;
 use clap::Args;
 use tracing::info;
 
 use super::Context;
-use crate::app::App;
+use crate::app::{App, AppError};
 use crate::clock::Clock;
 use crate::http::{self, Extras};
 use crate::metrics::Metrics;
@@ -16,9 +19,7 @@ pub struct Serve {}
 impl Serve {
     pub async fn run(self, context: Context) -> anyhow::Result<()> {
         outlive_file_limits();
-        let app = App::open(context.config, &context.data_dir, Clock::System, Metrics::new())
-            .await
-            .context("the service cannot start")?;
+        let app = open(&context).await.context("the service cannot start")?;
         crate::control::listen(app.clone()).context("commands cannot reach the server")?;
         app.spawn_background();
         let running = http::serve(&app, &Extras::default())?;
@@ -44,6 +45,19 @@ fn outlive_file_limits() {
     // SIGXFSZ, on Linux and macOS. Registering is what matters; nobody needs to hear of it.
     if let Err(error) = signal(SignalKind::from_raw(25)) {
         tracing::debug!(%error, "A limit on file sizes would end the process");
+    }
+}
+
+/// Opens the data, and waits a moment for a command that is just done with it.
+async fn open(context: &Context) -> Result<Arc<App>, AppError> {
+    let patience = tokio::time::Instant::now() + Duration::from_secs(5);
+    loop {
+        match App::open(context.config.clone(), &context.data_dir, Clock::System, Metrics::new()).await {
+            Err(AppError::InUse(_)) if tokio::time::Instant::now() < patience => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            opened => return opened,
+        }
     }
 }
 

@@ -409,7 +409,7 @@ pub fn fold_all<'a>(mut profile: Profile, events: impl Iterator<Item = &'a Commi
 /// Where the log stood some time ago.
 ///
 /// A remote store that restarts or fails over may have forgotten its last moments, though it had answered. What is older
-/// than [`TAIL`] it can be trusted with.
+/// than `TAIL` it can be trusted with.
 #[derive(Debug)]
 pub struct Tail {
     marks: VecDeque<(Timestamp, Position)>,

@@ -1,6 +1,6 @@
 //! Simulated shoppers: people with tastes who look, come back and buy.
 //!
-//! Each has one or two [themes](tastes::Theme), a few collections they like and a purse. What they pick is drawn from
+//! Each has one or two themes (`tastes::Theme`), a few collections they like and a purse. What they pick is drawn from
 //! popularity, which drifts from day to day, times how well a product suits them; what they add afterwards tends to go
 //! with what they have, in the same collection. The server is told only what a storefront would tell it.
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::server::Server;
+use crate::support::server::{Server, rapport, succeed};
 
 /// How a request ended.
 enum End {
@@ -165,4 +165,25 @@ fn a_replay_beside_a_busy_server_finds_nothing_to_change() {
     let replayed: Value = serde_json::from_str(&server.run(&["replay", "--json"])).unwrap();
     assert_eq!(replayed["events"], notes.kept.into_inner().unwrap().len(), "{replayed}");
     assert_eq!(replayed["profiles"], replayed["identical"], "{replayed}");
+}
+
+#[test]
+fn a_server_waits_for_a_command_that_is_just_done() {
+    let mut server = Server::start();
+    server.stop();
+    // Started at the same moment, either may be the first to have the data.
+    std::thread::scope(|scope| {
+        let data_dir = server.data_dir();
+        let commands: Vec<_> = (0..3)
+            .map(|_| {
+                let data_dir = data_dir.clone();
+                scope.spawn(move || succeed(rapport(&data_dir).args(["keys", "list"]).output().unwrap()))
+            })
+            .collect();
+        server.restart();
+        for command in commands {
+            command.join().unwrap();
+        }
+    });
+    assert_eq!(server.get("/readyz").status, 200);
 }
