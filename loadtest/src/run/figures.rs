@@ -14,10 +14,7 @@ const BOUNDS: (u64, u64, u8) = (1_000, 3_600_000_000_000, 3);
 /// Returns an empty histogram of nanoseconds.
 pub(super) fn new_histogram() -> Histogram<u64> {
     let (low, high, digits) = BOUNDS;
-    match Histogram::new_with_bounds(low, high, digits) {
-        Ok(histogram) => histogram,
-        Err(error) => unreachable!("these bounds are valid: {error}"),
-    }
+    Histogram::new_with_bounds(low, high, digits).expect("the bounds above are valid")
 }
 
 pub(super) fn nanos(duration: Duration) -> u64 {
