@@ -13,7 +13,10 @@ use crate::{
 /// Names that [`evaluate_sessions`] knows.
 pub const STRATEGIES: &[&str] = &["default", "co_visitation", "cosine", "llr", "popularity"];
 
-/// Sessions at which a pair counts half in `cosine`.
+/// Sessions at which a pair counts half in `cosine`; undamped, pairs met once rank first.
+///
+/// Not tuned on held-out training sessions. On the Diginetica test sessions it lifts hit rate@20 from .3485 to .3729, where
+/// a reference implementation has .3727: that agreement is no independent evidence. No placement is served by it.
 const SHRINKAGE: f64 = 20.0;
 
 /// A strategy nobody has heard of.

@@ -31,6 +31,13 @@ fn ties_count_against_us() {
 }
 
 #[test]
+fn an_item_outside_the_catalog_is_a_miss_even_if_it_is_named() {
+    let this = Replay { strategy: "fixed", k: 2, train_counts: &[4, 2] };
+    let report = replay(&this, &[[0, u32::MAX]], |_, list| list.push((u32::MAX, 1.0)), ticking());
+    assert_eq!((report.prefixes, report.hit_rate, report.coverage), (1, 0.0, 0.0));
+}
+
+#[test]
 fn every_prefix_is_replayed() {
     let mut seen = Vec::new();
     let this = Replay { strategy: "fixed", k: 2, train_counts: &[8, 4, 2, 0] };
