@@ -150,14 +150,8 @@ impl App {
         // After the log was opened: what it cut off was never acknowledged, and must not pass for known.
         fill(&dedupe, &paths, &clock)?;
         apply.start(queues, &parts, Position(checkpoint), recovery.end);
-        let collector = Collector {
-            log,
-            dedupe,
-            profiles: profiles.clone(),
-            metrics: metrics.clone(),
-            clock: clock.clone(),
-            drop_bots: config.collect.drop_bots,
-        };
+        let collector =
+            Collector { log, dedupe, profiles: profiles.clone(), metrics: metrics.clone(), drop_bots: config.collect.drop_bots };
         let app = Arc::new(Self {
             config,
             clock,

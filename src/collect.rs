@@ -19,7 +19,6 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tracing::warn;
 
-use crate::clock::Clock;
 use crate::event::consent::{Granted, Storage};
 use crate::event::{Consent, Draft, Event, EventId, EventKind, Rejection, VisitorId};
 use crate::event_log::{EventLog, LogError};
@@ -37,7 +36,6 @@ pub struct Collector {
     pub dedupe: Arc<Dedupe>,
     pub profiles: Profiles,
     pub metrics: Metrics,
-    pub clock: Clock,
     pub drop_bots: bool,
 }
 

@@ -87,7 +87,6 @@ pub enum Answer {
     Found(bool),
     Token {
         token: String,
-        link: String,
     },
     /// Which of the events were new, in their order.
     Kept {
@@ -163,8 +162,7 @@ impl Executor {
             Request::KeysRevoke { id } => Answer::Found(app.keys.revoke(&id).await?),
             Request::Token { email, role, hours } => {
                 let token = app.secrets.token(&email, role, now, now.plus(i64::from(hours) * HOUR))?;
-                let link = format!("http://{}/v1/builds", app.config.http.bind);
-                Answer::Token { token, link }
+                Answer::Token { token }
             }
             Request::ImportBegin { site } => {
                 app.ensure_site(&site).await?;

@@ -87,11 +87,6 @@ impl Running {
         self.finished().await;
     }
 
-    /// Returns a way to stop the server from elsewhere.
-    pub fn handles(&self) -> Vec<ServerHandle> {
-        self.handles.clone()
-    }
-
     /// Waits until the server has stopped.
     pub async fn finished(self) {
         for task in self.tasks {

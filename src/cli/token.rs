@@ -27,7 +27,7 @@ impl Token {
     pub async fn run(self, context: Context) -> anyhow::Result<()> {
         let mut session = Session::open(&context.config, &context.data_dir).await?;
         let request = Request::Token { email: self.email.clone(), role: self.role, hours: self.hours };
-        let Answer::Token { token, .. } = session.ask(request).await? else {
+        let Answer::Token { token } = session.ask(request).await? else {
             anyhow::bail!("the server gave an answer to another question");
         };
         session.close().await;

@@ -1,6 +1,5 @@
 //! Noticing a newly activated build, and swapping it in.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use rapport_models::artifact::publish;
@@ -32,7 +31,7 @@ pub fn look(site: &Site, metrics: &Metrics) {
         return;
     }
     drop(refused);
-    match ServedBuild::open(&build_dir(&site.models_dir, &id)) {
+    match ServedBuild::open(&site.models_dir.join(&id)) {
         Ok(build) => {
             site.live.serve(Some(Arc::new(build)), &site.catalog);
             metrics.builds_loaded.with_label_values(&[site.id.as_str()]).inc();
@@ -52,9 +51,4 @@ fn refuse(site: &Site, metrics: &Metrics, id: &str, error: &dyn std::fmt::Displa
         metrics.builds_refused.with_label_values(&[site.id.as_str()]).inc();
         *refused = Some(id.to_owned());
     }
-}
-
-/// Returns the folder of a build.
-pub fn build_dir(models_dir: &Path, id: &str) -> std::path::PathBuf {
-    models_dir.join(id)
 }
