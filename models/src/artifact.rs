@@ -13,6 +13,7 @@
 //! ```
 
 mod build_id;
+mod column;
 mod draft;
 mod error;
 mod manifest;
@@ -25,6 +26,7 @@ mod strings;
 mod tests;
 
 pub use build_id::BuildId;
+pub use column::Column;
 pub use draft::Draft;
 pub use error::ArtifactError;
 pub use manifest::{FORMAT_VERSION, FileEntry, Manifest, Window};

@@ -9,5 +9,6 @@ pub mod cooccurrence;
 pub mod covisitation;
 pub mod evaluate;
 pub mod interactions;
+pub mod model;
 pub mod popularity;
 mod top;

@@ -8,6 +8,7 @@ use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytemuck::Pod;
+use serde::Serialize;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::manifest::{self, FORMAT_VERSION, FileEntry, MANIFEST, Manifest};
@@ -72,6 +73,12 @@ impl Draft {
         }
         self.close(&bytes_name, bytes)?;
         self.write_slice(&strings::offsets_file(name), &offsets)
+    }
+
+    /// Writes a value, such as a model's options, to be read with [`Artifact::value`].
+    pub fn write_value<T: Serialize>(&mut self, name: &str, value: &T) -> Result<(), ArtifactError> {
+        let text = serde_json::to_vec(value).map_err(|error| ArtifactError::shape(name, error.to_string()))?;
+        self.write_slice(name, &text)
     }
 
     /// Gives the build its name; from here on it never changes.

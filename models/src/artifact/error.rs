@@ -93,7 +93,7 @@ impl ArtifactError {
         }
     }
 
-    pub(super) fn shape(file: impl Into<String>, reason: impl Into<String>) -> Self {
+    pub(crate) fn shape(file: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Shape { file: file.into(), reason: reason.into() }
     }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use bytemuck::Pod;
+use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::manifest::{self, FileEntry, Manifest};
@@ -67,6 +68,11 @@ impl Artifact {
     pub fn slice<T: Pod>(&self, file: &str) -> Result<&[T], ArtifactError> {
         let index = self.index(file)?;
         cast(self.bytes_at(index)).map_err(|reason| ArtifactError::shape(file, reason))
+    }
+
+    /// Returns a value written by [`Draft::write_value`](super::Draft::write_value).
+    pub fn value<T: DeserializeOwned>(&self, file: &str) -> Result<T, ArtifactError> {
+        serde_json::from_slice(self.slice(file)?).map_err(|error| ArtifactError::shape(file, error.to_string()))
     }
 
     /// Returns a list written by [`Draft::write_strings`](super::Draft::write_strings), without copying.

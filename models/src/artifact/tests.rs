@@ -348,3 +348,19 @@ fn malformed_ids_are_refused() {
         assert_eq!(id(text).as_str(), text);
     }
 }
+
+#[test]
+fn columns_and_values_read_the_same_from_memory_and_from_a_build() {
+    let dir = Dir::new();
+    let mut draft = Draft::in_dir(&dir.0).unwrap();
+    let column = Column::from(vec![3_u32, 1, 4]);
+    column.save(&mut draft, "pi.u32").unwrap();
+    draft.write_value("options.json", &[0.5, 2.0]).unwrap();
+    let id = draft.finish(Manifest::default(), TIME).unwrap();
+    let artifact = Arc::new(Artifact::open(dir.of(&id)).unwrap());
+    let opened = Column::<u32>::open(&artifact, "pi.u32").unwrap();
+    assert_eq!((&opened[..], opened == column), (&[3, 1, 4][..], true));
+    assert_eq!(artifact.value::<Vec<f64>>("options.json").unwrap(), [0.5, 2.0]);
+    assert!(matches!(artifact.value::<Vec<String>>("options.json"), Err(ArtifactError::Shape { .. })));
+    assert!(matches!(Column::<u32>::open(&artifact, "tau.u32"), Err(ArtifactError::NotInBuild { .. })));
+}
