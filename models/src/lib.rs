@@ -12,3 +12,4 @@ pub mod interactions;
 pub mod model;
 pub mod popularity;
 mod top;
+pub mod trees;
