@@ -10,10 +10,12 @@ use std::path::Path;
 
 use rapport_models::artifact::{Artifact, ArtifactError, BuildId, Draft, Manifest, Window, publish, write_neighbors};
 use rapport_models::cooccurrence::{self, Neighbors, Score};
-use rapport_models::covisitation::{self, CoVisitation, Scratch};
 use rapport_models::evaluate::{Replay, basket_hit_rate, replay};
 use rapport_models::interactions::{Interactions, InteractionsBuilder};
+use rapport_models::model::Model;
+use rapport_models::next_item::{self, NextItem};
 use rapport_models::popularity::{self, Trend};
+use rapport_models::sessions::Sessions;
 use serde::Serialize;
 use serde_json::json;
 
@@ -77,7 +79,7 @@ pub struct Order<'a> {
 struct Models {
     bought: Neighbors,
     viewed: Neighbors,
-    next: CoVisitation,
+    next: NextItem,
 }
 
 /// Learns, evaluates, writes and, if it passes the gate, activates. `stage` is told what is being done.
@@ -152,8 +154,11 @@ fn fit(learned: &Learned, settings: &config::Build, before: Option<Timestamp>) -
         score,
         shrinkage: 0.0,
     };
-    let sessions: Vec<&[u32]> =
-        learned.sessions.iter().filter(|s| before.is_none_or(|t| s.at < t)).map(|s| s.items.as_slice()).collect();
+    let visits = || learned.sessions.iter().filter(|s| before.is_none_or(|t| s.at < t));
+    let sessions: Vec<&[u32]> = visits().map(|s| s.items.as_slice()).collect();
+    let first = learned.sessions.first().map_or(Timestamp(0), |s| s.at);
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "days; minutes do not matter")]
+    let at: Vec<f32> = visits().map(|s| (s.at.since(first) as f64 / DAY as f64) as f32).collect();
     let mut viewed = InteractionsBuilder::new(learned.items.len()).max_group(settings.max_group);
     for session in &sessions {
         viewed.push_group(session);
@@ -162,7 +167,10 @@ fn fit(learned: &Learned, settings: &config::Build, before: Option<Timestamp>) -
         // What is bought together is judged by how surely it is no accident, what is viewed together by how close it is.
         bought: cooccurrence::neighbors(&baskets(learned, settings, before), &options(Score::LogLikelihood)),
         viewed: cooccurrence::neighbors(&viewed.finish(), &options(Score::Cosine)),
-        next: covisitation::fit(&sessions, learned.items.len(), &covisitation::Options::default()),
+        next: NextItem::fit(
+            &Sessions { sessions: &sessions, at: &at, n_items: learned.items.len() },
+            &next_item::Options::default(),
+        ),
     }
 }
 
@@ -195,11 +203,11 @@ fn evaluate(
         put_cases(&mut figures, "also_bought_cases", bought.cases);
     }
     let counts = &models.viewed.item_counts;
-    let (view, mut scratch) = (models.next.view(), Scratch::default());
+    let mut scratch = next_item::Scratch::default();
     let next = replay(
-        &Replay { strategy: "co_visitation", k: K, train_counts: counts },
+        &Replay { strategy: "default", k: K, train_counts: counts, skip_on_screen: false },
         &test_sessions,
-        |prefix, out| covisitation::predict(&view, prefix, K + 1, &mut scratch, out),
+        |prefix, out| models.next.predict(prefix, K + 1, &mut scratch, out),
         clock,
     );
     if next.prefixes >= MIN_CASES {
@@ -255,9 +263,7 @@ fn write_models(draft: &mut Draft, models: &Models) -> Result<(), ArtifactError>
         write_neighbors(draft, prefix, &n.indptr, &n.items, &n.scores, &n.support)?;
         draft.write_slice(counts, &n.item_counts)?;
     }
-    draft.write_slice(files::NEXT_INDPTR, &models.next.indptr)?;
-    draft.write_slice(files::NEXT_ITEMS, &models.next.items)?;
-    draft.write_slice(files::NEXT_WEIGHTS, &models.next.weights)
+    models.next.save(draft, files::NEXT)
 }
 
 fn manifest(

@@ -4,9 +4,14 @@
 //! what followed is a better guess than what came before. An item that returns pairs with itself, since shoppers do go back to what they have seen. Rows
 //! are cut at their best entries and divided by a power of their sum, so that much-seen items do not drown the others in a sum of rows.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::artifact::{Artifact, ArtifactError, Column, Draft};
+use crate::model::Model;
+use crate::sessions::Sessions;
 use crate::top;
 
 mod predict;
@@ -36,20 +41,53 @@ impl Default for Options {
 }
 
 /// The weights, best first in each row, in compressed sparse rows.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct CoVisitation {
-    /// Where each item's row starts, and one end.
-    pub indptr: Vec<u32>,
-    /// What may come next.
-    pub items: Vec<u32>,
-    /// How much speaks for it.
-    pub weights: Vec<f32>,
+    indptr: Column<u32>,
+    items: Column<u32>,
+    weights: Column<f32>,
 }
 
 impl CoVisitation {
+    /// Returns the number of items, with a row or without.
+    pub fn n_items(&self) -> usize {
+        self.view().n_items()
+    }
+
     /// Returns the weights as borrowed slices.
     pub fn view(&self) -> CoVisitationView<'_> {
         CoVisitationView { indptr: &self.indptr, items: &self.items, weights: &self.weights }
+    }
+}
+
+impl Model for CoVisitation {
+    type Examples<'a> = Sessions<'a>;
+    type Options = Options;
+    type Query<'a> = &'a [u32];
+    type Scratch = Scratch;
+
+    fn fit(examples: &Sessions<'_>, options: &Options) -> Self {
+        fit(examples.sessions, examples.n_items, options)
+    }
+
+    fn save(&self, draft: &mut Draft, name: &str) -> Result<(), ArtifactError> {
+        self.indptr.save(draft, &format!("{name}.indptr.u32"))?;
+        self.items.save(draft, &format!("{name}.items.u32"))?;
+        self.weights.save(draft, &format!("{name}.weights.f32"))
+    }
+
+    fn open(artifact: &Arc<Artifact>, name: &str) -> Result<Self, ArtifactError> {
+        let model = Self {
+            indptr: Column::open(artifact, &format!("{name}.indptr.u32"))?,
+            items: Column::open(artifact, &format!("{name}.items.u32"))?,
+            weights: Column::open(artifact, &format!("{name}.weights.f32"))?,
+        };
+        model.view().check().map_err(|error| ArtifactError::shape(format!("{name}.items.u32"), error.to_string()))?;
+        Ok(model)
+    }
+
+    fn predict(&self, visit: &[u32], k: usize, scratch: &mut Scratch, out: &mut Vec<(u32, f32)>) {
+        predict(&self.view(), visit, k, scratch, out);
     }
 }
 
@@ -95,7 +133,7 @@ pub fn fit<S: AsRef<[u32]> + Sync>(sessions: &[S], n_items: usize, options: &Opt
         items.extend(keys.iter().map(|&key| top::item(key)));
         weights.extend(keys.iter().map(|&key| top::score(key)));
     }
-    CoVisitation { indptr, items, weights }
+    CoVisitation { indptr: indptr.into(), items: items.into(), weights: weights.into() }
 }
 
 /// Where each item occurs, in the order of the sessions.

@@ -11,7 +11,7 @@ mod baskets;
 mod strategies;
 
 pub use baskets::{BasketReport, basket_hit_rate};
-pub use strategies::{STRATEGIES, UnknownStrategy, evaluate_sessions};
+pub use strategies::{STRATEGIES, Trial, UnknownStrategy, evaluate_sessions};
 
 /// Figures of one strategy over all prefixes of all test sessions; fractions from 0 to 1.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -51,12 +51,14 @@ pub struct Replay<'a> {
     pub k: usize,
     /// How often each item occurs in training; its length is the catalog.
     pub train_counts: &'a [u32],
+    /// Whether the item on screen is taken off the list before it counts.
+    pub skip_on_screen: bool,
 }
 
 /// Replays every prefix of every test session: predict item t + 1 from items 1 to t.
 ///
 /// `recommend` gets the prefix, oldest first, and fills the (cleared) list with distinct items and scores, best first. It gives **more than `k`** items where it
-/// has them: one is enough to see a tie that reaches over the edge of the list. The rank of the right item is the worst it can have among items of equal
+/// has them: one is enough to see a tie that reaches over the edge of the list (two where the item on screen is taken off it). The rank of the right item is the worst it can have among items of equal
 /// score. Nothing is carried from one session to the next. `clock` reads a monotonic clock. `train_seconds` and `peak_rss_mb` are left at 0.
 pub fn replay<S: AsRef<[u32]>>(
     replay: &Replay<'_>,
@@ -64,7 +66,7 @@ pub fn replay<S: AsRef<[u32]>>(
     mut recommend: impl FnMut(&[u32], &mut Vec<(u32, f32)>),
     mut clock: impl FnMut() -> Duration,
 ) -> Report {
-    let Replay { strategy, k, train_counts } = *replay;
+    let Replay { strategy, k, train_counts, skip_on_screen } = *replay;
     let mut gains = Gains::default();
     let mut shown = vec![false; train_counts.len()];
     let (mut popularity, mut recommended) = (0.0, 0_u64);
@@ -77,6 +79,9 @@ pub fn replay<S: AsRef<[u32]>>(
             let before = clock();
             recommend(&session[..next], &mut list);
             nanoseconds.push(u64::try_from(clock().saturating_sub(before).as_nanos()).unwrap_or(u64::MAX));
+            if skip_on_screen {
+                list.retain(|&(item, _)| item != session[next - 1]);
+            }
             // An item outside the catalog is a miss, even if a strategy should name one.
             let target = session[next];
             let known = (target as usize) < train_counts.len();

@@ -5,11 +5,15 @@
 //! ([`artifact`]). Nothing here knows HTTP, stores, clocks or settings.
 
 pub mod artifact;
+pub mod blend;
 pub mod cooccurrence;
 pub mod covisitation;
 pub mod evaluate;
 pub mod interactions;
 pub mod model;
+pub mod next_item;
 pub mod popularity;
+pub mod session_knn;
+pub mod sessions;
 mod top;
 pub mod trees;

@@ -22,6 +22,22 @@ pub(crate) fn score(key: u64) -> f32 {
     f32::from_bits((key >> 32) as u32)
 }
 
+/// Packs any score that is a number, also a negative one; read back with [`any_score`].
+#[inline]
+pub(crate) fn any_key(score: f32, item: u32) -> u64 {
+    let bits = score.to_bits();
+    // Negative numbers order against their bits, and below all positive ones.
+    let ordered = if bits >> 31 == 0 { bits | 1 << 31 } else { !bits };
+    (u64::from(ordered) << 32) | u64::from(!item)
+}
+
+/// Returns the score of a key made by [`any_key`].
+#[inline]
+pub(crate) fn any_score(key: u64) -> f32 {
+    let ordered = (key >> 32) as u32;
+    f32::from_bits(if ordered >> 31 == 1 { ordered & !(1 << 31) } else { !ordered })
+}
+
 /// Keeps the `limit` best keys, best first.
 pub(crate) fn keep_best(keys: &mut Vec<u64>, limit: usize) {
     cut(keys, limit);
@@ -29,7 +45,7 @@ pub(crate) fn keep_best(keys: &mut Vec<u64>, limit: usize) {
 }
 
 /// Keeps the `limit` best keys in no particular order.
-fn cut(keys: &mut Vec<u64>, limit: usize) {
+pub(crate) fn cut(keys: &mut Vec<u64>, limit: usize) {
     if limit == 0 {
         keys.clear();
     } else if keys.len() > limit {
@@ -90,6 +106,13 @@ mod tests {
         assert!(key(2.0, 9) > key(1.0, 1));
         assert!(key(1.0, 1) > key(1.0, 2));
         assert_eq!((item(key(0.5, 77)), score(key(0.5, 77))), (77, 0.5));
+    }
+
+    #[test]
+    fn negative_scores_stand_below() {
+        let scores = [f32::MIN, -2.0, -0.5, 0.0, 1e-30, 3.0];
+        let keys: Vec<u64> = scores.iter().map(|&score| any_key(score, 4)).collect();
+        assert!(keys.is_sorted() && keys.iter().zip(scores).all(|(&key, score)| any_score(key) == score && item(key) == 4));
     }
 
     #[test]

@@ -53,13 +53,24 @@ pub struct Options {
     pub l2: f32,
     /// Ranks above which a swap matters: a pair counts when one of the two stands there.
     pub truncation: usize,
-    /// Share of the queries that each tree sees, drawn anew by a hash of query and tree.
-    pub bag: f64,
+    /// Share of the rows, those with the greatest gradients, that each tree sees for sure.
+    pub sure: f64,
+    /// Share of the other rows that it sees, drawn anew by a hash of row and tree.
+    pub drawn: f64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { objective: Objective::Lambda, trees: 200, depth: MAX_DEPTH, learning_rate: 0.1, l2: 1.0, truncation: 30, bag: 0.7 }
+        Self {
+            objective: Objective::Lambda,
+            trees: 150,
+            depth: MAX_DEPTH,
+            learning_rate: 0.1,
+            l2: 1.0,
+            truncation: 30,
+            sure: 0.1,
+            drawn: 0.1,
+        }
     }
 }
 

@@ -10,10 +10,8 @@ pub const ALSO_VIEWED: &str = "also_viewed";
 pub const BOUGHT_COUNTS: &str = "bought.counts.u32";
 /// Sessions that hold each item.
 pub const VIEWED_COUNTS: &str = "viewed.counts.u32";
-/// What comes next in a visit.
-pub const NEXT_INDPTR: &str = "next.indptr.u32";
-pub const NEXT_ITEMS: &str = "next.items.u32";
-pub const NEXT_WEIGHTS: &str = "next.weights.f32";
+/// Prefix of what comes next in a visit.
+pub const NEXT: &str = "next";
 /// Items by decayed popularity.
 pub const POPULAR_ITEMS: &str = "popular.items.u32";
 pub const POPULAR_SCORES: &str = "popular.scores.f32";

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use rapport_models::evaluate::evaluate_sessions;
+use rapport_models::evaluate::{Trial, evaluate_sessions};
 
 use super::print_json;
 
@@ -21,12 +21,15 @@ pub struct Evaluate {
     test: PathBuf,
     #[arg(long, value_enum, default_value_t = Format::Sessions)]
     format: Format,
-    /// One of default, `co_visitation`, cosine, llr and popularity.
+    /// One of default, blend, `session_knn`, `co_visitation`, rules, llr, cosine and popularity.
     #[arg(long, default_value = "default")]
     strategy: String,
     /// Length of the list that counts.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
     k: u16,
+    /// Never recommends the item on screen; without this it may be, as shoppers do return.
+    #[arg(long)]
+    skip_on_screen: bool,
     /// Prints one JSON object with the figures.
     #[arg(long)]
     json: bool,
@@ -48,9 +51,18 @@ impl Evaluate {
             *numbers.entry(id.to_owned()).or_insert(next)
         })?;
         let test = read(&self.test, |id| numbers.get(id).copied().unwrap_or(u32::MAX))?;
+        let (train, test): (Vec<&[u32]>, Vec<&[u32]>) =
+            (train.iter().map(Vec::as_slice).collect(), test.iter().map(Vec::as_slice).collect());
+        let trial = Trial {
+            strategy: &self.strategy,
+            train: &train,
+            test: &test,
+            n_items: numbers.len(),
+            k: usize::from(self.k),
+            skip_on_screen: self.skip_on_screen,
+        };
         let started = Instant::now();
-        let mut report =
-            evaluate_sessions(&self.strategy, &train, &test, numbers.len(), usize::from(self.k), || started.elapsed())?;
+        let mut report = evaluate_sessions(&trial, || started.elapsed())?;
         report.peak_rss_mb = peak_rss_mb();
         if self.json {
             return print_json(&report);

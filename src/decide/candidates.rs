@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rapport_models::covisitation::Scratch;
+use rapport_models::next_item::Scratch;
 
 use super::Context;
 use super::placement::Rung;

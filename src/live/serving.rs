@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rapport_models::artifact::{Artifact, ArtifactError, NeighborsView, Row};
-use rapport_models::covisitation::{self, CoVisitationView, Scratch};
+use rapport_models::model::Model;
+use rapport_models::next_item::{NextItem, Scratch};
 
 use crate::build::files;
 
@@ -15,6 +16,7 @@ pub struct ServedBuild {
     artifact: Arc<Artifact>,
     also_bought: NeighborsView,
     also_viewed: NeighborsView,
+    next: NextItem,
     /// Baskets and sessions learnt from, for explanations.
     pub baskets: u64,
     pub sessions: u64,
@@ -41,12 +43,7 @@ impl ServedBuild {
         for name in [files::POPULAR_SCORES, files::TRENDING_SCORES] {
             artifact.slice::<f32>(name)?;
         }
-        let next = CoVisitationView {
-            indptr: artifact.slice(files::NEXT_INDPTR)?,
-            items: artifact.slice(files::NEXT_ITEMS)?,
-            weights: artifact.slice(files::NEXT_WEIGHTS)?,
-        };
-        next.check().map_err(|e| ArtifactError::Shape { file: files::NEXT_ITEMS.to_owned(), reason: e.to_string() })?;
+        let next = NextItem::open(&artifact, files::NEXT)?;
         artifact.warm();
         let count = |name: &str| artifact.manifest().counts.get(name).copied().unwrap_or(0);
         Ok(Self {
@@ -55,6 +52,7 @@ impl ServedBuild {
             sessions: count("sessions"),
             also_bought,
             also_viewed,
+            next,
             artifact,
         })
     }
@@ -84,12 +82,7 @@ impl ServedBuild {
 
     /// Predicts the next items of a visit, given oldest first.
     pub fn next_items(&self, visit: &[u32], most: usize, scratch: &mut Scratch, out: &mut Vec<(u32, f32)>) {
-        let view = CoVisitationView {
-            indptr: self.artifact.slice(files::NEXT_INDPTR).unwrap_or_default(),
-            items: self.artifact.slice(files::NEXT_ITEMS).unwrap_or_default(),
-            weights: self.artifact.slice(files::NEXT_WEIGHTS).unwrap_or_default(),
-        };
-        covisitation::predict(&view, visit, most, scratch, out);
+        self.next.predict(visit, most, scratch, out);
     }
 
     /// Returns items by decayed popularity, best first.

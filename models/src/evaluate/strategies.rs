@@ -5,13 +5,17 @@ use std::time::Duration;
 use super::{Replay, Report, replay};
 use crate::{
     cooccurrence::{Neighbors, Options, Score, neighbors},
-    covisitation::{self, Scratch},
+    covisitation::{self, CoVisitation},
     interactions::InteractionsBuilder,
+    model::Model,
+    next_item::{self, NextItem},
     popularity,
+    session_knn::{self, SessionKnn},
+    sessions::Sessions,
 };
 
-/// Names that [`evaluate_sessions`] knows.
-pub const STRATEGIES: &[&str] = &["default", "co_visitation", "cosine", "llr", "popularity"];
+/// Names that [`evaluate_sessions`] knows, from the simplest to the best: read in this order they say what each ingredient adds.
+pub const STRATEGIES: &[&str] = &["popularity", "cosine", "llr", "rules", "co_visitation", "session_knn", "blend", "default"];
 
 /// Sessions at which a pair counts half in `cosine`; undamped, pairs met once rank first.
 ///
@@ -29,27 +33,40 @@ pub struct UnknownStrategy {
     pub known: &'static [&'static str],
 }
 
+/// What is learnt and replayed.
+#[derive(Debug, Clone, Copy)]
+pub struct Trial<'a> {
+    /// One of [`STRATEGIES`].
+    pub strategy: &'a str,
+    /// Training sessions, oldest first, each oldest item first.
+    pub train: &'a [&'a [u32]],
+    /// Test sessions; items outside `0..n_items` (by custom `u32::MAX`) are those never seen in training.
+    pub test: &'a [&'a [u32]],
+    pub n_items: usize,
+    /// Length of the list.
+    pub k: usize,
+    /// Whether the item on screen is never recommended; else it may be, as any other.
+    pub skip_on_screen: bool,
+}
+
 /// Learns a strategy from the training sessions and replays the test sessions.
 ///
-/// Sessions are oldest item first; items outside `0..n_items` (by custom `u32::MAX`) are those never seen in training. `clock` reads a monotonic clock.
-/// `peak_rss_mb` is left at 0 for the caller.
+/// `clock` reads a monotonic clock. `peak_rss_mb` is left at 0 for the caller. No parameter is chosen by the test sessions.
 ///
 /// * `popularity`: the most frequent items, whatever the prefix.
 /// * `cosine`, `llr`: neighbours of the last known item by co-occurrence in sessions; an item is no neighbour of itself, so they never guess a repeat.
 ///   Cosine is shrunk as the published item-kNN baselines are, without which rare pairs stand first.
-/// * `co_visitation`: see [`covisitation`]; `default` is what serving uses where nothing else is said, today the same.
-pub fn evaluate_sessions<S: AsRef<[u32]> + Sync, T: AsRef<[u32]>>(
-    strategy: &str,
-    train: &[S],
-    test: &[T],
-    n_items: usize,
-    k: usize,
-    mut clock: impl FnMut() -> Duration,
-) -> Result<Report, UnknownStrategy> {
+/// * `rules`: what follows the last item within ten steps, by 1/distance (sequential rules, Ludewig & Jannach 2018).
+/// * `co_visitation`: see [`covisitation`]; `session_knn`: see [`session_knn`](crate::session_knn).
+/// * `blend`: what [`next_item`] finds, by its weighted sum; `default`: the same, ranked by the learned order.
+pub fn evaluate_sessions(trial: &Trial<'_>, mut clock: impl FnMut() -> Duration) -> Result<Report, UnknownStrategy> {
+    let &Trial { strategy, train, test, n_items, k, skip_on_screen } = trial;
     let train_counts = counts(train, n_items);
-    let this = Replay { strategy, k, train_counts: &train_counts };
-    // One more than counts shows a tie over the edge of the list.
-    let wanted = k.saturating_add(1);
+    let this = Replay { strategy, k, train_counts: &train_counts, skip_on_screen };
+    // One more than counts shows a tie over the edge of the list, another takes the place of the item on screen.
+    let wanted = k.saturating_add(2);
+    let at: Vec<f32> = (0..train.len()).map(|number| number as f32).collect();
+    let sessions = Sessions { sessions: train, at: &at, n_items };
     let start = clock();
     let (trained, mut report) = match strategy {
         "popularity" => {
@@ -60,8 +77,8 @@ pub fn evaluate_sessions<S: AsRef<[u32]> + Sync, T: AsRef<[u32]>>(
         }
         "cosine" | "llr" => {
             let score = if strategy == "llr" { Score::LogLikelihood } else { Score::Cosine };
-            let model =
-                last_item(train, n_items, &Options { top: wanted, min_support: 1, min_llr: 0.0, score, shrinkage: SHRINKAGE });
+            let options = Options { top: wanted, min_support: 1, min_llr: 0.0, score, shrinkage: SHRINKAGE };
+            let model = last_item(train, n_items, &options);
             let trained = clock();
             let recommend = |prefix: &[u32], list: &mut Vec<(u32, f32)>| {
                 if let Some(&item) = prefix.iter().rev().find(|&&item| (item as usize) < n_items) {
@@ -70,19 +87,46 @@ pub fn evaluate_sessions<S: AsRef<[u32]> + Sync, T: AsRef<[u32]>>(
             };
             (trained, replay(&this, test, recommend, clock))
         }
-        "co_visitation" | "default" => {
-            let model = covisitation::fit(train, n_items, &covisitation::Options::default());
+        "rules" => {
+            let model = CoVisitation::fit(&sessions, &next_item::Options::default().rules);
             let trained = clock();
-            let mut scratch = Scratch::default();
-            let view = model.view();
-            let recommend =
-                |prefix: &[u32], list: &mut Vec<(u32, f32)>| covisitation::predict(&view, prefix, wanted, &mut scratch, list);
+            let recommend = |prefix: &[u32], list: &mut Vec<(u32, f32)>| {
+                if let Some(&item) = prefix.iter().rev().find(|&&item| (item as usize) < n_items) {
+                    let (items, weights) = model.view().row(item);
+                    list.extend(items.iter().copied().zip(weights.iter().copied()).take(wanted));
+                }
+            };
             (trained, replay(&this, test, recommend, clock))
         }
+        "co_visitation" => with_model::<CoVisitation>(&this, &sessions, &covisitation::Options::default(), test, wanted, clock),
+        "session_knn" => with_model::<SessionKnn>(&this, &sessions, &session_knn::Options::default(), test, wanted, clock),
+        "blend" => {
+            let mut options = next_item::Options::default();
+            options.trees.trees = 0;
+            with_model::<NextItem>(&this, &sessions, &options, test, wanted, clock)
+        }
+        "default" => with_model::<NextItem>(&this, &sessions, &next_item::Options::default(), test, wanted, clock),
         _ => return Err(UnknownStrategy { strategy: strategy.to_owned(), known: STRATEGIES }),
     };
     report.train_seconds = trained.saturating_sub(start).as_secs_f64();
     Ok(report)
+}
+
+fn with_model<M>(
+    this: &Replay<'_>,
+    sessions: &Sessions<'_>,
+    options: &M::Options,
+    test: &[&[u32]],
+    wanted: usize,
+    mut clock: impl FnMut() -> Duration,
+) -> (Duration, Report)
+where
+    M: for<'a> Model<Examples<'a> = Sessions<'a>, Query<'a> = &'a [u32]>,
+{
+    let model = M::fit(sessions, options);
+    let trained = clock();
+    let mut scratch = M::Scratch::default();
+    (trained, replay(this, test, |prefix, list| model.predict(prefix, wanted, &mut scratch, list), clock))
 }
 
 fn last_item<S: AsRef<[u32]>>(train: &[S], n_items: usize, options: &Options) -> Neighbors {

@@ -20,7 +20,7 @@ fn close(a: f64, b: f64) -> bool {
 #[test]
 fn ties_count_against_us() {
     let replayed = |scores: &'static [(u32, f32)]| {
-        let this = Replay { strategy: "fixed", k: 2, train_counts: &[4, 2, 1, 1] };
+        let this = Replay { strategy: "fixed", k: 2, train_counts: &[4, 2, 1, 1], skip_on_screen: false };
         replay(&this, &[[0_u32, 1]], |_, list| list.extend_from_slice(scores), ticking())
     };
     assert!(close(replayed(&[(1, 3.0), (0, 2.0)]).mrr, 1.0));
@@ -32,7 +32,7 @@ fn ties_count_against_us() {
 
 #[test]
 fn an_item_outside_the_catalog_is_a_miss_even_if_it_is_named() {
-    let this = Replay { strategy: "fixed", k: 2, train_counts: &[4, 2] };
+    let this = Replay { strategy: "fixed", k: 2, train_counts: &[4, 2], skip_on_screen: false };
     let report = replay(&this, &[[0, u32::MAX]], |_, list| list.push((u32::MAX, 1.0)), ticking());
     assert_eq!((report.prefixes, report.hit_rate, report.coverage), (1, 0.0, 0.0));
 }
@@ -40,7 +40,7 @@ fn an_item_outside_the_catalog_is_a_miss_even_if_it_is_named() {
 #[test]
 fn every_prefix_is_replayed() {
     let mut seen = Vec::new();
-    let this = Replay { strategy: "fixed", k: 2, train_counts: &[8, 4, 2, 0] };
+    let this = Replay { strategy: "fixed", k: 2, train_counts: &[8, 4, 2, 0], skip_on_screen: false };
     let test = [vec![0, 1, 0], vec![3], vec![], vec![2, u32::MAX], vec![1, 1]];
     let report = replay(
         &this,
@@ -63,7 +63,7 @@ fn every_prefix_is_replayed() {
 
 #[test]
 fn an_empty_test_has_no_holes() {
-    let report = evaluate_sessions("default", &[[0_u32; 0]], &[[0_u32; 0]], 0, 20, ticking()).unwrap();
+    let report = evaluate_sessions(&trial("default", &[&[]], &[&[]], 0, 20), ticking()).unwrap();
     let json = serde_json::to_value(&report).unwrap();
     let names: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
     let mut expected = [
@@ -87,21 +87,34 @@ fn an_empty_test_has_no_holes() {
     assert!(json.as_object().unwrap().values().all(|value| !value.is_null()));
 }
 
+fn trial<'a>(strategy: &'a str, train: &'a [&'a [u32]], test: &'a [&'a [u32]], n_items: usize, k: usize) -> Trial<'a> {
+    Trial { strategy, train, test, n_items, k, skip_on_screen: false }
+}
+
+#[test]
+fn the_item_on_screen_can_be_left_out() {
+    let replayed = |skip_on_screen| {
+        let this = Replay { strategy: "fixed", k: 1, train_counts: &[4, 2], skip_on_screen };
+        replay(&this, &[[0_u32, 1, 1]], |_, list| list.extend([(0, 3.0), (1, 2.0)]), ticking()).hit_rate
+    };
+    assert_eq!((replayed(false), replayed(true)), (0.0, 0.5), "after 0 comes 1, but 1 after 1 is never guessed");
+}
+
 #[test]
 fn strategies_learn_a_path() {
     // Everybody walks 0 → 1 → 2 and many walk 3 → 4.
-    let train: Vec<Vec<u32>> = (0..40).map(|n| if n % 3 == 0 { vec![3, 4] } else { vec![0, 1, 2] }).collect();
-    let test = [vec![0, 1, 2], vec![3, 4], vec![0, u32::MAX, 1]];
+    let train: Vec<&[u32]> = (0..40).map(|n| if n % 3 == 0 { &[3, 4][..] } else { &[0, 1, 2] }).collect();
+    let test: [&[u32]; 3] = [&[0, 1, 2], &[3, 4], &[0, u32::MAX, 1]];
     for &strategy in STRATEGIES {
-        let report = evaluate_sessions(strategy, &train, &test, 5, 3, ticking()).unwrap();
+        let report = evaluate_sessions(&trial(strategy, &train, &test, 5, 3), ticking()).unwrap();
         assert_eq!((report.strategy.as_str(), report.prefixes), (strategy, 5));
         assert!(report.train_seconds > 0.0);
         let expected = if strategy == "popularity" { 0.6 } else { 0.8 };
         assert!(report.hit_rate <= expected + 1e-9 && report.hit_rate > 0.3, "{report:?}");
     }
-    let ahead = evaluate_sessions("co_visitation", &train, &test[..2], 5, 1, ticking()).unwrap();
+    let ahead = evaluate_sessions(&trial("co_visitation", &train, &test[..2], 5, 1), ticking()).unwrap();
     assert!(close(ahead.hit_rate, 1.0), "direction tells 2 from 0 after 1: {ahead:?}");
-    let error = evaluate_sessions("oracle", &train, &test, 5, 3, ticking()).unwrap_err();
+    let error = evaluate_sessions(&trial("oracle", &train, &test, 5, 3), ticking()).unwrap_err();
     assert_eq!(error.known, STRATEGIES);
     assert!(error.to_string().contains("co_visitation"), "{error}");
 }

@@ -33,12 +33,12 @@ pub(super) fn grow(examples: &Dataset, options: &Options) -> Forest {
     let mut slopes = vec![[0.0_f32; 2]; data.n_rows()];
     for tree in 0..options.trees {
         slope(data, options, &scores, &mut slopes);
-        let bag = bag(data, options.bag, tree);
-        let Some((splits, leaves)) = one_tree(data, bag, &slopes, depth, options) else { break };
-        let walk = |row: &[u8]| -> usize {
-            splits.iter().zip(0..).map(|(split, bit)| usize::from(usize::from(row[split.feature]) > split.bin) << bit).sum()
-        };
-        scores.par_iter_mut().enumerate().for_each(|(row, score)| *score += leaves[walk(data.row(row))]);
+        let sample = Sample::draw(&slopes, options, tree);
+        let splits = one_tree(data, sample, &slopes, depth, f64::from(options.l2));
+        if splits.is_empty() {
+            break;
+        }
+        let leaves = apply(data, &splits, &slopes, options, &mut scores);
         for split in &splits {
             forest.features.push(split.feature as u32);
             forest.thresholds.push(data.edges()[split.feature][split.bin]);
@@ -98,90 +98,124 @@ fn slope(data: &Dataset, options: &Options, scores: &[f32], slopes: &mut [[f32; 
     );
 }
 
-/// Draws the rows of the queries that a tree sees.
-fn bag(data: &Dataset, share: f64, tree: usize) -> Vec<u32> {
-    let drawn = |query: usize| {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&(query as u64).to_le_bytes());
-        bytes[8..].copy_from_slice(&(tree as u64).to_le_bytes());
-        (xxh3_64(&bytes) >> 11) as f64 / (1_u64 << 53) as f64
-    };
-    let mut rows = Vec::with_capacity(data.n_rows());
-    for (query, bounds) in data.starts().windows(2).enumerate() {
-        if drawn(query) < share {
-            rows.extend(bounds[0] as u32..bounds[1] as u32);
+/// What a tree sees: some rows, those with small gradients standing for several of their kind.
+struct Sample {
+    rows: Vec<u32>,
+    /// Gradients below this were drawn, and count so many times.
+    small: f32,
+    times: f32,
+}
+
+impl Sample {
+    /// Keeps the rows with the greatest gradients and draws from the others: gradient-based one-side sampling (Ke et al., *LightGBM*, 2017).
+    fn draw(slopes: &[[f32; 2]], options: &Options, tree: usize) -> Self {
+        let sure = ((slopes.len() as f64 * options.sure) as usize).min(slopes.len());
+        if sure == slopes.len() {
+            return Self { rows: (0..slopes.len() as u32).collect(), small: 0.0, times: 1.0 };
         }
+        let mut sizes: Vec<f32> = slopes.iter().map(|[g, _]| g.abs()).collect();
+        let (_, &mut small, _) = sizes.select_nth_unstable_by(sure, |a, b| b.total_cmp(a));
+        let drawn = |row: u32| {
+            let mut bytes = [0; 12];
+            bytes[..4].copy_from_slice(&row.to_le_bytes());
+            bytes[4..].copy_from_slice(&(tree as u64).to_le_bytes());
+            (xxh3_64(&bytes) >> 11) as f64 / (1_u64 << 53) as f64
+        };
+        let rows =
+            (0_u32..).zip(slopes).filter(|&(row, [g, _])| g.abs() >= small || drawn(row) < options.drawn).map(|(row, _)| row);
+        Self { rows: rows.collect(), small, times: (1.0 / options.drawn.max(1e-6)) as f32 }
     }
-    rows
+
+    /// Returns what a row's derivatives count for in a tree that sees this sample.
+    #[inline]
+    fn weigh(&self, [g, h]: [f32; 2]) -> [f32; 2] {
+        let times = if g.abs() < self.small { self.times } else { 1.0 };
+        [g * times, h * times]
+    }
 }
 
 /// Rows that stand in one leaf, with the sums of their features.
 struct Leaf {
-    /// Which answers lead here, a bit a level.
-    number: usize,
     rows: Vec<u32>,
     histogram: Histogram,
 }
 
-/// Grows one tree and returns its questions and the values of its leaves; nothing where no question gains anything.
-fn one_tree(
-    data: &Dataset,
-    rows: Vec<u32>,
-    slopes: &[[f32; 2]],
-    depth: usize,
-    options: &Options,
-) -> Option<(Vec<Split>, [f32; LEAVES])> {
-    let histogram = sum_up(data, &rows, slopes);
-    let mut leaves = vec![Leaf { number: 0, rows, histogram }];
+/// Grows one tree and returns its questions; none where no question gains anything.
+fn one_tree(data: &Dataset, mut sample: Sample, slopes: &[[f32; 2]], depth: usize, l2: f64) -> Vec<Split> {
+    let rows = std::mem::take(&mut sample.rows);
+    let histogram = sum_up(data, &rows, &sample, slopes);
+    let mut leaves = vec![Leaf { rows, histogram }];
     let mut splits: Vec<Split> = Vec::new();
-    for bit in 0..depth {
-        let Some(split) = best_split(data, &leaves, f64::from(options.l2)) else { break };
+    while splits.len() < depth
+        && let Some(split) = best_split(data, &leaves, l2)
+    {
         splits.push(split);
-        let last = bit + 1 == depth;
-        leaves = leaves.into_iter().flat_map(|leaf| divide(data, leaf, split, bit, slopes, last)).collect();
+        if splits.len() < depth {
+            leaves = leaves.into_iter().flat_map(|leaf| divide(data, leaf, split, &sample, slopes)).collect();
+        }
     }
-    if splits.is_empty() {
-        return None;
+    splits
+}
+
+/// Works out the leaves of a tree from all rows, adds them to the scores, and returns them.
+fn apply(data: &Dataset, splits: &[Split], slopes: &[[f32; 2]], options: &Options, scores: &mut [f32]) -> [f32; LEAVES] {
+    let walk = |row: usize| -> usize {
+        let row = data.row(row);
+        splits.iter().zip(0..).map(|(split, bit)| usize::from(usize::from(row[split.feature]) > split.bin) << bit).sum()
+    };
+    let parts: Vec<(Vec<u8>, [[f64; 2]; LEAVES])> = slopes
+        .par_chunks(ROWS)
+        .enumerate()
+        .map(|(chunk, slopes)| {
+            let mut sums = [[0.0; 2]; LEAVES];
+            let leaves = slopes.iter().enumerate().map(|(at, &[g, h])| {
+                let leaf = walk(chunk * ROWS + at);
+                sums[leaf][0] += f64::from(g);
+                sums[leaf][1] += f64::from(h);
+                // There are 64 leaves.
+                leaf as u8
+            });
+            (leaves.collect(), sums)
+        })
+        .collect();
+    let mut sums = [[0.0; 2]; LEAVES];
+    for (_, part) in &parts {
+        for (sum, part) in sums.iter_mut().zip(part) {
+            sum[0] += part[0];
+            sum[1] += part[1];
+        }
     }
-    let mut values = [0.0; LEAVES];
-    for leaf in &leaves {
-        let [g, h] = leaf.rows.iter().fold([0.0_f64; 2], |[g, h], &row| {
-            let [dg, dh] = slopes[row as usize];
-            [g + f64::from(dg), h + f64::from(dh)]
-        });
-        values[leaf.number] = (-g / (h + f64::from(options.l2))) as f32 * options.learning_rate;
-    }
-    Some((splits, values))
+    let leaves = sums.map(|[g, h]| (-g / (h + f64::from(options.l2))) as f32 * options.learning_rate);
+    scores.par_chunks_mut(ROWS).zip(&parts).for_each(|(scores, (of, _))| {
+        for (score, &leaf) in scores.iter_mut().zip(of) {
+            *score += leaves[usize::from(leaf)];
+        }
+    });
+    leaves
 }
 
 /// Parts a leaf; the sums of the smaller part are counted, those of the larger one follow by subtraction.
-fn divide(data: &Dataset, leaf: Leaf, split: Split, bit: usize, slopes: &[[f32; 2]], last: bool) -> Vec<Leaf> {
+fn divide(data: &Dataset, leaf: Leaf, split: Split, sample: &Sample, slopes: &[[f32; 2]]) -> Vec<Leaf> {
     let (beyond, below): (Vec<u32>, Vec<u32>) =
         leaf.rows.iter().partition(|&&row| usize::from(data.row(row as usize)[split.feature]) > split.bin);
-    let (mut low, mut high) = (
-        Leaf { number: leaf.number, rows: below, histogram: Vec::new() },
-        Leaf { number: leaf.number | 1 << bit, rows: beyond, histogram: Vec::new() },
-    );
-    if !last {
-        let (small, large) = if low.rows.len() < high.rows.len() { (&mut low, &mut high) } else { (&mut high, &mut low) };
-        small.histogram = sum_up(data, &small.rows, slopes);
-        large.histogram = leaf.histogram;
-        for (large, small) in large.histogram.iter_mut().zip(&small.histogram) {
-            large[0] -= small[0];
-            large[1] -= small[1];
-        }
+    let (small, large) = if below.len() < beyond.len() { (below, beyond) } else { (beyond, below) };
+    let small = Leaf { histogram: sum_up(data, &small, sample, slopes), rows: small };
+    let mut large = Leaf { rows: large, histogram: leaf.histogram };
+    for (large, small) in large.histogram.iter_mut().zip(&small.histogram) {
+        large[0] -= small[0];
+        large[1] -= small[1];
     }
-    [low, high].into_iter().filter(|leaf| !leaf.rows.is_empty()).collect()
+    [small, large].into_iter().filter(|leaf| !leaf.rows.is_empty()).collect()
 }
 
-fn sum_up(data: &Dataset, rows: &[u32], slopes: &[[f32; 2]]) -> Histogram {
+fn sum_up(data: &Dataset, rows: &[u32], sample: &Sample, slopes: &[[f32; 2]]) -> Histogram {
     let n = data.n_features() * BINS;
     let parts: Vec<Vec<[f32; 2]>> = rows
         .par_chunks(ROWS)
         .map(|rows| {
             let mut sums = vec![[0.0_f32; 2]; n];
             for &row in rows {
-                let [g, h] = slopes[row as usize];
+                let [g, h] = sample.weigh(slopes[row as usize]);
                 for (&bin, sums) in data.row(row as usize).iter().zip(sums.chunks_exact_mut(BINS)) {
                     let sum = &mut sums[usize::from(bin) % BINS];
                     sum[0] += g;
