@@ -7,13 +7,14 @@ pub mod files;
 pub mod groups;
 
 use std::path::Path;
+use std::time::Duration;
 
 use rapport_models::artifact::{Artifact, ArtifactError, BuildId, Draft, Manifest, Window, publish, write_neighbors};
 use rapport_models::cooccurrence::{self, Neighbors, Score};
 use rapport_models::evaluate::{Replay, basket_hit_rate, replay};
 use rapport_models::interactions::{Interactions, InteractionsBuilder};
 use rapport_models::model::Model;
-use rapport_models::next_item::{self, NextItem};
+use rapport_models::next_item::{self, NextItem, tune};
 use rapport_models::popularity::{self, Trend};
 use rapport_models::sessions::Sessions;
 use serde::Serialize;
@@ -73,6 +74,8 @@ pub struct Order<'a> {
     pub settings: &'a config::Build,
     pub node: u64,
     pub now: Timestamp,
+    /// How long to look for better settings first.
+    pub tune: Option<Duration>,
 }
 
 /// The models of one set of groups.
@@ -83,21 +86,24 @@ struct Models {
 }
 
 /// Learns, evaluates, writes and, if it passes the gate, activates. `stage` is told what is being done.
-pub fn build(
-    order: &Order<'_>,
-    mut stage: impl FnMut(&str),
-    clock: impl Fn() -> std::time::Duration,
-) -> Result<Built, BuildError> {
+pub fn build(order: &Order<'_>, mut stage: impl FnMut(&str), clock: impl Fn() -> Duration) -> Result<Built, BuildError> {
     let started = clock();
     stage("reading the event log");
     let learned = groups::read(order.site, order.log_dir, order.archive_dir, order.settings.visitor_cap_per_day)?;
     let Some(newest) = learned.newest.filter(|_| !learned.items.is_empty()) else {
         return Err(BuildError::NothingToLearn(order.site.clone()));
     };
+    let active = named(publish::active(order.models_dir))?;
+    let before = active.and_then(|id| Manifest::read(&order.models_dir.join(id.as_str())).ok());
+    let mut next = before.as_ref().map(found_before).unwrap_or_default();
+    next.examples = order.settings.examples;
+    if let Some(budget) = order.tune {
+        next = look_for_better(&learned, &next, budget, &mut stage, &clock);
+    }
     stage("evaluating on the last day");
-    let evaluation = evaluate(&learned, order.settings, newest, &clock);
-    stage("counting what goes together");
-    let models = fit(&learned, order.settings, None);
+    let evaluation = evaluate(&learned, order.settings, &next, newest, &clock);
+    stage("learning what goes together and what comes next");
+    let models = fit(&learned, order.settings, &next, None);
     stage("ranking what is popular");
     let (popular, trending) = rank(&learned, order.settings, newest);
     stage("writing the build");
@@ -110,10 +116,8 @@ pub fn build(
         draft.write_slice(items, &list.iter().map(|(item, _)| *item).collect::<Vec<u32>>())?;
         draft.write_slice(scores, &list.iter().map(|(_, score)| *score).collect::<Vec<f32>>())?;
     }
-    let manifest = manifest(order, &learned, &models, evaluation, newest);
+    let manifest = manifest(order, &learned, &models, &next, evaluation, newest);
     let (counts, evaluation) = (manifest.counts.clone(), manifest.evaluation.clone());
-    let active = named(publish::active(order.models_dir))?;
-    let before = active.and_then(|id| Manifest::read(&order.models_dir.join(id.as_str())).ok());
     let id = draft.finish(manifest, &order.now.format("%Y-%m-%dT%H-%MZ"))?;
     let gate = before.and_then(|before| gate(&evaluation, &before, order.settings.gate));
     if gate.is_none() {
@@ -146,7 +150,61 @@ fn baskets(learned: &Learned, settings: &config::Build, before: Option<Timestamp
     builder.finish()
 }
 
-fn fit(learned: &Learned, settings: &config::Build, before: Option<Timestamp>) -> Models {
+/// The manifest's name for the settings of what comes next in a visit.
+const NEXT_SETTINGS: &str = "next";
+
+/// Returns the settings that the active build was learnt with, so that what `--tune` found once goes on being used.
+fn found_before(active: &Manifest) -> next_item::Options {
+    let settings = active.parameters.get(NEXT_SETTINGS).cloned();
+    settings.and_then(|settings| serde_json::from_value(settings).ok()).unwrap_or_default()
+}
+
+/// Looks for better settings for as long as asked.
+fn look_for_better(
+    learned: &Learned,
+    start: &next_item::Options,
+    budget: Duration,
+    stage: &mut impl FnMut(&str),
+    clock: &impl Fn() -> Duration,
+) -> next_item::Options {
+    let visits = Visits::of(learned, None);
+    let end = clock().saturating_add(budget);
+    tune::tune(&visits.sessions(learned.items.len()), start, |progress| {
+        let left = end.saturating_sub(clock());
+        stage(&format!(
+            "tuning, {} s left: {} settings tried, NDCG@20 {:.4} by like sessions, {:.4} by co-visitation",
+            left.as_secs(),
+            progress.tried,
+            progress.session_knn,
+            progress.co_visitation
+        ));
+        !left.is_zero()
+    })
+}
+
+/// Visits as the models want them.
+struct Visits<'a> {
+    sessions: Vec<&'a [u32]>,
+    /// Days since the first.
+    at: Vec<f32>,
+}
+
+impl<'a> Visits<'a> {
+    /// Takes all visits; with `before`, those that began before then.
+    fn of(learned: &'a Learned, before: Option<Timestamp>) -> Self {
+        let visits = || learned.sessions.iter().filter(|s| before.is_none_or(|t| s.at < t));
+        let first = learned.sessions.first().map_or(Timestamp(0), |s| s.at);
+        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "days; minutes do not matter")]
+        let days = |at: Timestamp| (at.since(first) as f64 / DAY as f64) as f32;
+        Self { sessions: visits().map(|s| s.items.as_slice()).collect(), at: visits().map(|s| days(s.at)).collect() }
+    }
+
+    fn sessions(&self, n_items: usize) -> Sessions<'_> {
+        Sessions { sessions: &self.sessions, at: &self.at, n_items }
+    }
+}
+
+fn fit(learned: &Learned, settings: &config::Build, next: &next_item::Options, before: Option<Timestamp>) -> Models {
     let options = |score| cooccurrence::Options {
         top: settings.neighbors,
         min_support: settings.min_support,
@@ -154,23 +212,16 @@ fn fit(learned: &Learned, settings: &config::Build, before: Option<Timestamp>) -
         score,
         shrinkage: 0.0,
     };
-    let visits = || learned.sessions.iter().filter(|s| before.is_none_or(|t| s.at < t));
-    let sessions: Vec<&[u32]> = visits().map(|s| s.items.as_slice()).collect();
-    let first = learned.sessions.first().map_or(Timestamp(0), |s| s.at);
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "days; minutes do not matter")]
-    let at: Vec<f32> = visits().map(|s| (s.at.since(first) as f64 / DAY as f64) as f32).collect();
+    let visits = Visits::of(learned, before);
     let mut viewed = InteractionsBuilder::new(learned.items.len()).max_group(settings.max_group);
-    for session in &sessions {
+    for session in &visits.sessions {
         viewed.push_group(session);
     }
     Models {
         // What is bought together is judged by how surely it is no accident, what is viewed together by how close it is.
         bought: cooccurrence::neighbors(&baskets(learned, settings, before), &options(Score::LogLikelihood)),
         viewed: cooccurrence::neighbors(&viewed.finish(), &options(Score::Cosine)),
-        next: NextItem::fit(
-            &Sessions { sessions: &sessions, at: &at, n_items: learned.items.len() },
-            &next_item::Options::default(),
-        ),
+        next: NextItem::fit(&visits.sessions(learned.items.len()), next),
     }
 }
 
@@ -178,8 +229,9 @@ fn fit(learned: &Learned, settings: &config::Build, before: Option<Timestamp>) -
 fn evaluate(
     learned: &Learned,
     settings: &config::Build,
+    next: &next_item::Options,
     newest: Timestamp,
-    clock: &impl Fn() -> std::time::Duration,
+    clock: &impl Fn() -> Duration,
 ) -> std::collections::BTreeMap<String, f64> {
     let mut figures = std::collections::BTreeMap::new();
     let cut = newest.plus(-DAY);
@@ -195,7 +247,7 @@ fn evaluate(
     if !earlier || test_baskets.is_empty() && test_sessions.is_empty() {
         return figures;
     }
-    let models = fit(learned, settings, Some(cut));
+    let models = fit(learned, settings, next, Some(cut));
     let bought = basket_hit_rate(&models.bought, &test_baskets, K);
     if bought.cases >= MIN_CASES {
         figures.insert("also_bought_hit_rate_20".to_owned(), bought.hit_rate);
@@ -270,6 +322,7 @@ fn manifest(
     order: &Order<'_>,
     learned: &Learned,
     models: &Models,
+    next: &next_item::Options,
     evaluation: std::collections::BTreeMap<String, f64>,
     newest: Timestamp,
 ) -> Manifest {
@@ -297,6 +350,10 @@ fn manifest(
         ("visitor_cap_per_day", json!(settings.visitor_cap_per_day)),
         ("popularity_half_life_days", json!(settings.popularity_half_life_days)),
         ("trending_half_life_hours", json!(settings.trending_half_life_hours)),
+        (NEXT_SETTINGS, serde_json::to_value(next).unwrap_or_default()),
+        ("next.weights", json!(models.next.weights().collect::<std::collections::BTreeMap<_, _>>())),
+        ("next.trees", json!(models.next.forest().n_trees())),
+        ("next.importance", json!(models.next.importance().into_iter().collect::<std::collections::BTreeMap<_, _>>())),
         ("session_silence_minutes", json!(crate::event::time::SESSION_SILENCE / (HOUR / 60))),
     ];
     Manifest {

@@ -209,6 +209,7 @@ pub struct Build {
     pub visitor_cap_per_day: u32,
     pub popularity_half_life_days: f64,
     pub trending_half_life_hours: f64,
+    pub examples: usize,
     pub gate: f64,
     pub keep: usize,
 }

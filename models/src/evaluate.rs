@@ -114,14 +114,14 @@ pub fn replay<S: AsRef<[u32]>>(
 }
 
 /// Returns the rank of an item, from 1, the last place among equal scores.
-fn worst_rank(list: &[(u32, f32)], target: u32) -> Option<usize> {
+pub(crate) fn worst_rank(list: &[(u32, f32)], target: u32) -> Option<usize> {
     let score = list.iter().find(|(item, _)| *item == target)?.1;
     Some(list.iter().filter(|(_, other)| *other >= score).count())
 }
 
 /// Sums of what each case gained.
 #[derive(Debug, Default, Clone, Copy)]
-struct Gains {
+pub(crate) struct Gains {
     cases: u64,
     hits: u64,
     reciprocal: f64,
@@ -129,7 +129,7 @@ struct Gains {
 }
 
 impl Gains {
-    fn add(&mut self, rank: Option<usize>, k: usize) {
+    pub(crate) fn add(&mut self, rank: Option<usize>, k: usize) {
         self.cases += 1;
         if let Some(rank) = rank.filter(|&rank| rank <= k) {
             self.hits += 1;
@@ -146,7 +146,7 @@ impl Gains {
         ratio(self.reciprocal, self.cases as f64)
     }
 
-    fn ndcg(&self) -> f64 {
+    pub(crate) fn ndcg(&self) -> f64 {
         ratio(self.discounted, self.cases as f64)
     }
 }

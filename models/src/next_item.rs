@@ -26,6 +26,7 @@ mod features;
 mod learn;
 #[cfg(test)]
 mod tests;
+pub mod tune;
 
 pub use features::FEATURES;
 
@@ -108,6 +109,13 @@ impl NextItem {
     /// Returns the weights of the blend, by name.
     pub fn weights(&self) -> impl Iterator<Item = (&'static str, f32)> + '_ {
         evidence::LINEAR.iter().copied().zip(self.weights.iter().copied())
+    }
+
+    /// Returns what each feature is worth to the learned order, the best first; they sum to 1.
+    pub fn importance(&self) -> Vec<(&'static str, f32)> {
+        let mut features: Vec<_> = FEATURES.iter().copied().zip(self.forest.importance()).collect();
+        features.sort_by(|a, b| b.1.total_cmp(&a.1));
+        features
     }
 
     /// Returns the learned order.

@@ -1,5 +1,7 @@
 //! `rapport build`
 
+use std::time::Duration;
+
 use clap::Args;
 
 use super::progress::Progress;
@@ -14,9 +16,25 @@ use crate::paths::Paths;
 pub struct Build {
     #[arg(long, default_value = "default", value_parser = site)]
     site: SiteId,
+    /// Looks for better settings first, for so long: `90s`, `10m`, `1h`. Later builds go on with what was found.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    tune: Option<Duration>,
     /// Prints one JSON object with the figures.
     #[arg(long)]
     json: bool,
+}
+
+/// Reads a time span such as `10m`.
+fn time(text: &str) -> Result<Duration, String> {
+    let unit = text.chars().last().unwrap_or_default();
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        _ => 0,
+    };
+    let number = text.strip_suffix(unit).and_then(|number| number.parse::<u32>().ok()).filter(|_| seconds > 0);
+    number.map(|number| Duration::from_secs(u64::from(number) * seconds)).ok_or_else(|| "write it as 90s, 10m or 1h".to_owned())
 }
 
 impl Build {
@@ -35,6 +53,7 @@ impl Build {
                     settings: &config.build,
                     node: crate::app::node_id(&data_dir)?,
                     now: Clock::System.now(),
+                    tune: self.tune,
                 };
                 let built = build::build(&order, |stage| progress.stage(stage), || started.elapsed())?;
                 progress.finish();

@@ -14,6 +14,7 @@ use super::{Context, serve};
 use crate::app::App;
 use crate::build::{self, Order};
 use crate::clock::Clock;
+use crate::config;
 use crate::demo::Demo;
 use crate::demo::catalog::{Product, catalog_ndjson, products};
 use crate::demo::client::Client;
@@ -31,6 +32,8 @@ const HISTORY_SESSIONS: usize = 6_000;
 const CONNECTIONS: usize = 8;
 /// Time between builds while one watches.
 const BUILD_EVERY: Duration = Duration::from_secs(60);
+/// Places in visits to learn an order from: a second's worth, so that the shop opens soon.
+const EXAMPLES: usize = 6_000;
 /// Visits that begin each second, and how much faster than life they go.
 const VISITS_PER_SECOND: u64 = 4;
 const HURRY: u64 = 4;
@@ -191,14 +194,16 @@ async fn learn(app: &Arc<App>, site: &Arc<Site>) -> anyhow::Result<()> {
     let (building, of) = (app.clone(), site.clone());
     tokio::task::spawn_blocking(move || {
         let started = Instant::now();
+        let settings = config::Build { examples: EXAMPLES, ..building.config.build.clone() };
         let order = Order {
             site: &of.id,
             log_dir: &building.paths.log,
             archive_dir: &building.paths.archive,
             models_dir: &of.models_dir,
-            settings: &building.config.build,
+            settings: &settings,
             node: building.node,
             now: building.clock.now(),
+            tune: None,
         };
         build::build(&order, |_| {}, || started.elapsed())
     })

@@ -14,8 +14,6 @@ const ENOUGH: usize = 2_000;
 const CHOICES: usize = 10_000;
 /// Candidates of a choice.
 const AMONG: usize = 200;
-/// Candidates of a list that are all learnt from.
-const AHEAD: usize = 96;
 /// Places one job works through.
 const BLOCK: usize = 512;
 
@@ -114,9 +112,9 @@ fn collect(examples: &Sessions<'_>, parts: &Parts, weights: &[f32], places: &[Pl
                                 return None;
                             }
                             features::fill(parts, &items[..known], scratch, STRIDE, columns);
-                            // Of those far behind a part is enough to learn that they are wrong.
+                            // Every second wrong one, wherever it stands: as much is learnt from twice as many places.
                             let kept: Vec<usize> = (0..relevance.len())
-                                .filter(|&row| row < AHEAD || row % 3 == known % 3 || relevance[row] > 0.0)
+                                .filter(|&row| relevance[row] > 0.0 || (row + known + session) % 2 == 0)
                                 .collect();
                             let rows = kept.iter().flat_map(|&row| columns.iter().skip(row).step_by(STRIDE).copied()).collect();
                             Some((rows, kept.iter().map(|&row| relevance[row]).collect()))
