@@ -55,9 +55,9 @@ impl Default for Options {
             next: covisitation::Options::default(),
             rules: covisitation::Options { window: 10, decay: 1.0, backward: 0.0, top: 150, normalization: 1.0 },
             trees: trees::Options::default(),
-            held_out: 0.4,
-            slices: 4,
-            examples: 60_000,
+            held_out: 0.3,
+            slices: 3,
+            examples: 120_000,
         }
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Evidence {
     pub second: f32,
     /// Items of the visit that it goes with.
     pub linked: f32,
+    /// Co-visitation with the best candidates: what goes with what goes with the visit.
+    pub hop: f32,
     /// Share of those who saw the item on screen that went on to this one; the same for the item before.
     pub rule: f32,
     pub second_rule: f32,
@@ -34,7 +36,7 @@ pub(super) struct Evidence {
 }
 
 /// Features of the blend. Scores are shares of the best score of their kind; the roots let small shares speak.
-pub(super) const LINEAR: [&str; 12] = [
+pub(super) const LINEAR: [&str; 14] = [
     "neighbors",
     "neighbors_root",
     "follows",
@@ -47,9 +49,11 @@ pub(super) const LINEAR: [&str; 12] = [
     "repeated",
     "repeated_lately",
     "on_screen",
+    "hop",
+    "hop_root",
 ];
 /// Weights of a shop too small to learn its own.
-pub(super) const PRIOR: [f32; LINEAR.len()] = [3.0, 3.0, 0.5, 1.0, 0.5, 2.0, 0.5, 0.5, 1.5, 0.5, 1.0, 1.0];
+pub(super) const PRIOR: [f32; LINEAR.len()] = [3.0, 3.0, 0.5, 1.0, 0.5, 2.0, 0.5, 0.5, 1.5, 0.5, 1.0, 1.0, 0.2, 0.8];
 
 /// Greatest values of a query, by which scores become shares.
 #[derive(Debug, Clone, Copy, Default)]
@@ -63,10 +67,14 @@ pub(super) struct Most {
     pub last: f32,
     pub second: f32,
     pub rule: f32,
+    pub hop: f32,
     /// Sum of the neighbours' votes.
     pub whole: f32,
 }
 
+/// Candidates that speak for others, and how many each.
+const HOPS: usize = 12;
+const HOP_ROW: usize = 60;
 /// Items of a visit whose rows are summed.
 const MAX_ITEMS: usize = 12;
 
@@ -166,8 +174,30 @@ impl Scratch {
             most.whole += e.fresh;
         }
         self.most = most;
-        for e in rows.iter_mut() {
-            e.blend = linear(e, &most).iter().zip(weights).map(|(x, w)| x * w).sum();
+        self.blend(weights);
+        self.hop(parts);
+        self.blend(weights);
+    }
+
+    fn blend(&mut self, weights: &[f32]) {
+        for e in &mut self.rows {
+            e.blend = linear(e, &self.most).iter().zip(weights).map(|(x, w)| x * w).sum();
+        }
+    }
+
+    /// Lets the best candidates speak for what goes with them: where few saw an item, its neighbours' neighbours are known.
+    fn hop(&mut self, parts: &Parts) {
+        self.best(HOPS);
+        let Self { rows, row_of, chosen, most, .. } = self;
+        let best = chosen.first().map_or(0.0, |e| e.blend);
+        for e in chosen.iter().filter(|e| e.back < 0.0) {
+            let loud = (e.blend - best).exp();
+            let (items, shares) = parts.next.view().row(e.item);
+            for (&item, &weight) in items.iter().zip(shares).take(HOP_ROW) {
+                let evidence = row(rows, row_of, item);
+                evidence.hop += loud * weight;
+                most.hop = most.hop.max(evidence.hop);
+            }
         }
     }
 
@@ -200,6 +230,7 @@ pub(super) fn linear(e: &Evidence, most: &Most) -> [f32; LINEAR.len()] {
     let fresh = share(e.fresh, most.fresh);
     let together = share(e.together, most.together);
     let rule = share(e.rule, most.rule);
+    let hop = share(e.hop, most.hop);
     [
         fresh,
         fresh.sqrt(),
@@ -213,5 +244,7 @@ pub(super) fn linear(e: &Evidence, most: &Most) -> [f32; LINEAR.len()] {
         f32::from(e.back > 0.0),
         if e.back > 0.0 { e.back.recip() } else { 0.0 },
         f32::from(e.back == 0.0),
+        hop,
+        hop.sqrt(),
     ]
 }

@@ -4,7 +4,7 @@ use super::evidence::{Scratch, share};
 use super::{Parts, facts};
 
 /// The features, in their order.
-pub const FEATURES: [&str; 44] = [
+pub const FEATURES: [&str; 46] = [
     "blend",
     "blend_rank",
     "blend_behind_best",
@@ -47,6 +47,8 @@ pub const FEATURES: [&str; 44] = [
     "age_gap",
     "neighbors_several",
     "linked",
+    "hop",
+    "hop_share",
     "plain_raw",
     "fresh_raw",
 ];
@@ -110,6 +112,8 @@ pub(super) fn fill(parts: &Parts, visit: &[u32], evidence: &Scratch, stride: usi
             fact.first - screen.first,
             share(e.several, most.whole),
             e.linked,
+            e.hop,
+            share(e.hop, most.hop),
             e.plain,
             e.fresh,
         ];
