@@ -31,7 +31,7 @@ pub mod tune;
 pub use features::FEATURES;
 
 /// Candidates that are ranked by the learned order.
-pub const CANDIDATES: usize = 96;
+pub const CANDIDATES: usize = 64;
 
 /// How the default learns.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

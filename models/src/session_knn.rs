@@ -147,6 +147,9 @@ impl SessionKnn {
         let (session_indptr, session_items) = (&self.session_indptr[..], &self.session_items[..]);
         let (freshness, rarity) = (&self.freshness[..], &self.rarity[..]);
 
+        // Where the weight falls below a twentieth.
+        let reach = ((3.0 * options.spread) as usize).clamp(1, FAR - 1);
+
         looked_up.clear();
         for (step, &item) in visit.iter().rev().take(usize::from(ABSENT)).enumerate() {
             if looked_up.len() == MAX_ITEMS {
@@ -187,8 +190,10 @@ impl SessionKnn {
             }
             let shared = shared[session];
             let fresh = top::score(key);
-            for (place, &item) in items.iter().enumerate() {
-                let distance = place.abs_diff(at).min(FAR - 1);
+            // What stands far from the shared item weighs next to nothing.
+            let from = at.saturating_sub(reach);
+            for (place, &item) in items.iter().enumerate().take(at + reach + 1).skip(from) {
+                let distance = place.abs_diff(at);
                 let near = if place < at { near[distance] * options.back } else { near[distance] };
                 vote(Vote { item, shared, fresh, near, next: place == at + 1, anchor, common });
             }

@@ -73,10 +73,12 @@ pub(super) struct Most {
 }
 
 /// Candidates that speak for others, and how many each.
-const HOPS: usize = 12;
-const HOP_ROW: usize = 60;
+const HOPS: usize = 10;
+const HOP_ROW: usize = 40;
 /// Items of a visit whose rows are summed.
-const MAX_ITEMS: usize = 12;
+const MAX_ITEMS: usize = 10;
+/// Entries of a row that are read: of the item on screen, and of those before it.
+const ROW: [usize; 2] = [100, 50];
 
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
@@ -138,7 +140,7 @@ impl Scratch {
             seen.push(item);
             let loud = (-(step as f32) / 2.5).exp();
             let (items, shares) = parts.next.view().row(item);
-            for (&item, &weight) in items.iter().zip(shares) {
+            for (&item, &weight) in items.iter().zip(shares).take(ROW[usize::from(seen.len() > 1)]) {
                 let evidence = row(rows, row_of, item);
                 evidence.together += loud * weight;
                 evidence.linked += 1.0;
@@ -150,7 +152,7 @@ impl Scratch {
             }
             if seen.len() <= 2 {
                 let (items, shares) = parts.rules.view().row(item);
-                for (&item, &weight) in items.iter().zip(shares) {
+                for (&item, &weight) in items.iter().zip(shares).take(ROW[usize::from(seen.len() > 1)]) {
                     let evidence = row(rows, row_of, item);
                     if seen.len() == 1 {
                         evidence.rule = weight;
