@@ -114,6 +114,33 @@ fn threads_do_not_change_a_byte() {
 }
 
 #[test]
+fn width_of_numbers_does_not_matter() {
+    let groups = sample(5000, 700, 50);
+    let options = Options { top: 30, min_support: 1, score: Score::Cosine, ..Options::default() };
+    let found = neighbors(&groups, &options);
+    assert!(found.items.len() > 10_000);
+    assert_eq!(found, count::<u32, u32>(&groups, &options));
+    assert_eq!(found, count::<u32, u64>(&groups, &options));
+}
+
+#[test]
+fn an_item_may_be_in_more_groups_than_narrow_counters_hold() {
+    let n_groups = usize::from(u16::MAX) + 10;
+    let mut builder = InteractionsBuilder::new(4);
+    for number in 0..n_groups {
+        let rare = if number < 3 { 3 } else { 2 };
+        builder.push_group(&[0, 1, rare]);
+    }
+    let found = neighbors(&builder.finish(), &Options { min_support: 1, score: Score::Cosine, ..Options::default() });
+    let rows: Vec<Vec<(u32, u32)>> = (0..4).map(|item| found.row(item).map(|n| (n.item, n.support)).collect()).collect();
+    let n = n_groups as u32;
+    assert_eq!(rows[0], [(1, n), (2, n - 3), (3, 3)]);
+    assert_eq!(rows[1], [(0, n), (2, n - 3), (3, 3)]);
+    assert_eq!(rows[2], [(0, n - 3), (1, n - 3)]);
+    assert_eq!(rows[3], [(0, 3), (1, 3)]);
+}
+
+#[test]
 fn floors_hold() {
     let groups = sample(2000, 100, 10);
     let options = Options { top: 50, min_support: 4, min_llr: 10.83, score: Score::Lift, shrinkage: 0.0 };
