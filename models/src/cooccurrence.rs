@@ -1,7 +1,8 @@
 //! Which items go together: item × item counts over groups, scored, the best kept.
 //!
 //! The full matrix of pairs never exists. Each row is accumulated by itself (Gustavson's algorithm, 1978: the row of `AᵀA` is the sum of the groups that
-//! hold the item), scored and cut, so memory is the groups laid out for counting ([`packed`]), one row for each thread ([`row`]) and the result ([`table`]).
+//! hold the item), scored and cut, so memory is the groups laid out for counting (`packed.rs`), one row for each thread (`row.rs`) and the result
+//! (`table.rs`).
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -9,15 +10,20 @@ use serde::{Deserialize, Serialize};
 use crate::interactions::Interactions;
 
 mod packed;
+mod relation;
 mod row;
 mod scores;
+mod significance;
 mod table;
+mod weighted;
 
 use packed::{Narrow, Packed, Ranking};
 use row::Row;
 use table::Table;
 
+pub use relation::{Relation, relation};
 pub use scores::{lift, log_likelihood_ratio};
+pub use weighted::{Sequence, Weights, weighted_neighbors};
 
 /// How a pair is scored.
 ///
@@ -44,6 +50,9 @@ pub struct Options {
     pub min_support: u32,
     /// G² a pair must reach, whatever the score. Above 0 it also demands positive association. 10.83 is the 0.1 % level of χ² with one degree of freedom.
     pub min_llr: f64,
+    /// Chance that even one pair of the whole table is an accident: G² must also reach the level of χ² that allows for all pairs looked at
+    /// (Bonferroni). A small shop has thousands of pairs and few groups, so that some meet thrice by accident; 0 asks for nothing.
+    pub family_error: f64,
     /// The score to rank by.
     pub score: Score,
     /// Damps cosine, Jaccard and lift of thin pairs by `c / (c + shrinkage)`; G² knows its support already.
@@ -52,7 +61,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { top: 100, min_support: 2, min_llr: 0.0, score: Score::LogLikelihood, shrinkage: 0.0 }
+        Self { top: 100, min_support: 2, min_llr: 0.0, family_error: 0.0, score: Score::LogLikelihood, shrinkage: 0.0 }
     }
 }
 
@@ -117,14 +126,23 @@ pub fn neighbors(groups: &Interactions, options: &Options) -> Neighbors {
     }
 }
 
+/// Returns how many neighbours a row may have, so that all rows together can be addressed by `u32`.
+fn row_limit(top: usize, n_items: usize) -> usize {
+    top.min(u32::MAX as usize / n_items.max(1)).min(n_items)
+}
+
 /// [`neighbors`] with item numbers and places of groups as narrow as they may be.
 fn count<Id: Narrow, Place: Narrow>(groups: &Interactions, options: &Options) -> Neighbors {
     let n_items = groups.n_items();
     let item_counts = groups.item_counts();
     let n_groups = u32::try_from(groups.n_groups()).unwrap_or(u32::MAX);
-    let limit = options.top.min(u32::MAX as usize / n_items.max(1)).min(n_items);
+    let limit = row_limit(options.top, n_items);
     let ranking = Ranking::<Id>::of(&item_counts);
     let packed = Packed::<Id, Place>::of(groups, &ranking);
+    let options = &Options {
+        min_llr: options.min_llr.max(significance::floor(groups.groups().map(<[u32]>::len), n_items, options.family_error)),
+        ..*options
+    };
     let scorer = scores::Scorer::new(options, ranking.counts(), n_groups);
 
     let mut table = Table::new((0..n_items as u32).map(|item| packed.most_neighbors(ranking.rank(item), limit)));
