@@ -61,6 +61,8 @@ pub(crate) struct Best {
     keys: Vec<u64>,
     len: usize,
     limit: usize,
+    /// Keys that are collected before the worst are forgotten.
+    room: usize,
     floor: u64,
 }
 
@@ -72,7 +74,7 @@ impl Best {
     pub(crate) fn new(limit: usize) -> Self {
         // Selecting is linear in the buffer, so a buffer of several limits makes it cheap per candidate.
         let room = limit.saturating_mul(2).max(128);
-        Self { keys: vec![0; room], len: 0, limit, floor: NOTHING }
+        Self { keys: vec![0; room.min(1024)], len: 0, limit, room, floor: NOTHING }
     }
 
     /// Offers a candidate; one with a score of 0 is none.
@@ -81,7 +83,13 @@ impl Best {
         // Whether a candidate passes is anybody's guess, so it is written either way and kept without a branch.
         self.keys[self.len] = key;
         self.len += usize::from(key > self.floor);
-        if self.len == self.keys.len() {
+        if self.len < self.keys.len() {
+            return;
+        }
+        if self.len < self.room {
+            // A limit may be far beyond what there is, so the buffer grows with what it meets.
+            self.keys.resize((2 * self.len).min(self.room), 0);
+        } else {
             self.cut();
             // After selecting, the worst of those kept stands last.
             self.floor = if self.limit == 0 { u64::MAX } else { self.keys[self.limit - 1] };
