@@ -1,16 +1,29 @@
 //! Which items go together: item × item counts over groups, scored, the best kept.
 //!
-//! The full matrix of pairs never exists. Each row is accumulated by itself (Gustavson's algorithm: the row of `AᵀA` is the sum of the groups that hold
-//! the item), scored and cut, so memory is one row for each thread plus the result.
+//! The full matrix of pairs never exists. Each row is accumulated by itself (Gustavson's algorithm, 1978: the row of `AᵀA` is the sum of the groups that
+//! hold the item), scored and cut, so memory is the groups laid out for counting (`packed.rs`), one row for each thread (`row.rs`) and the result
+//! (`table.rs`).
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::{interactions::Interactions, top};
+use crate::interactions::Interactions;
 
+mod packed;
+mod relation;
+mod row;
 mod scores;
+mod significance;
+mod table;
+mod weighted;
 
+use packed::{Narrow, Packed, Ranking};
+use row::Row;
+use table::Table;
+
+pub use relation::{Relation, relation};
 pub use scores::{lift, log_likelihood_ratio};
+pub use weighted::{Sequence, Weights, weighted_neighbors};
 
 /// How a pair is scored.
 ///
@@ -37,6 +50,9 @@ pub struct Options {
     pub min_support: u32,
     /// G² a pair must reach, whatever the score. Above 0 it also demands positive association. 10.83 is the 0.1 % level of χ² with one degree of freedom.
     pub min_llr: f64,
+    /// Chance that even one pair of the whole table is an accident: G² must also reach the level of χ² that allows for all pairs looked at
+    /// (Bonferroni). A small shop has thousands of pairs and few groups, so that some meet thrice by accident; 0 asks for nothing.
+    pub family_error: f64,
     /// The score to rank by.
     pub score: Score,
     /// Damps cosine, Jaccard and lift of thin pairs by `c / (c + shrinkage)`; G² knows its support already.
@@ -45,7 +61,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { top: 100, min_support: 2, min_llr: 0.0, score: Score::LogLikelihood, shrinkage: 0.0 }
+        Self { top: 100, min_support: 2, min_llr: 0.0, family_error: 0.0, score: Score::LogLikelihood, shrinkage: 0.0 }
     }
 }
 
@@ -101,110 +117,56 @@ const BLOCK: usize = 128;
 ///
 /// Runs on the current rayon pool; the result is the same for any number of threads. `top` is lowered where the result would not fit `u32` row starts.
 pub fn neighbors(groups: &Interactions, options: &Options) -> Neighbors {
+    let narrow_ids = groups.n_items() < usize::from(u16::MAX);
+    let narrow_places = u32::try_from(packed::packed_len(groups)).is_ok();
+    match (narrow_ids, narrow_places) {
+        (true, true) => count::<u16, u32>(groups, options),
+        (false, true) => count::<u32, u32>(groups, options),
+        (_, false) => count::<u32, u64>(groups, options),
+    }
+}
+
+/// Returns how many neighbours a row may have, so that all rows together can be addressed by `u32`.
+fn row_limit(top: usize, n_items: usize) -> usize {
+    top.min(u32::MAX as usize / n_items.max(1)).min(n_items)
+}
+
+/// [`neighbors`] with item numbers and places of groups as narrow as they may be.
+fn count<Id: Narrow, Place: Narrow>(groups: &Interactions, options: &Options) -> Neighbors {
     let n_items = groups.n_items();
     let item_counts = groups.item_counts();
     let n_groups = u32::try_from(groups.n_groups()).unwrap_or(u32::MAX);
-    let limit = options.top.min(u32::MAX as usize / n_items.max(1)).min(n_items);
-    let (starts, by_item) = groups.by_item();
-    let scorer = scores::Scorer::new(options, &item_counts, n_groups);
-
-    let blocks: Vec<Block> = (0..n_items.div_ceil(BLOCK))
-        .into_par_iter()
-        .map_init(
-            || Accumulator::new(n_items, limit),
-            |accumulator, block| {
-                let mut rows = Block::default();
-                for item in block * BLOCK..((block + 1) * BLOCK).min(n_items) {
-                    accumulator.count(groups, &by_item[starts[item]..starts[item + 1]]);
-                    accumulator.cut(item as u32, &scorer, &mut rows);
-                }
-                rows
-            },
-        )
-        .collect();
-
-    let total = blocks.iter().map(|block| block.items.len()).sum();
-    let mut result = Neighbors {
-        indptr: Vec::with_capacity(n_items + 1),
-        items: Vec::with_capacity(total),
-        scores: Vec::with_capacity(total),
-        support: Vec::with_capacity(total),
-        item_counts,
-        n_groups,
+    let limit = row_limit(options.top, n_items);
+    let ranking = Ranking::<Id>::of(&item_counts);
+    let packed = Packed::<Id, Place>::of(groups, &ranking);
+    let options = &Options {
+        min_llr: options.min_llr.max(significance::floor(groups.groups().map(<[u32]>::len), n_items, options.family_error)),
+        ..*options
     };
-    result.indptr.push(0);
-    let mut end = 0;
-    for block in blocks {
-        for length in block.lengths {
-            end += length;
-            result.indptr.push(end);
-        }
-        result.items.extend(block.items);
-        result.scores.extend(block.scores);
-        result.support.extend(block.support);
-    }
-    result
-}
+    let scorer = scores::Scorer::new(options, ranking.counts(), n_groups);
 
-/// Finished rows of one job.
-#[derive(Debug, Default)]
-struct Block {
-    lengths: Vec<u32>,
-    items: Vec<u32>,
-    scores: Vec<f32>,
-    support: Vec<u32>,
-}
-
-/// One thread's row: a dense counter and the list of what it touched.
-struct Accumulator {
-    counts: Vec<u32>,
-    touched: Vec<u32>,
-    len: usize,
-    best: top::Best,
-}
-
-impl Accumulator {
-    fn new(n_items: usize, limit: usize) -> Self {
-        // One place more than items: `count` writes the place after the last one when it meets an item again.
-        Self { counts: vec![0; n_items], touched: vec![0; n_items + 1], len: 0, best: top::Best::new(limit) }
-    }
-
-    /// Counts how often each item occurs in the given groups.
-    fn count(&mut self, groups: &Interactions, holding: &[u32]) {
-        for &group in holding {
-            for &item in groups.group(group as usize) {
-                // Writing always and advancing only for new items spares a branch that would be mispredicted.
-                let count = &mut self.counts[item as usize];
-                self.touched[self.len] = item;
-                self.len += usize::from(*count == 0);
-                *count += 1;
-            }
-        }
-    }
-
-    /// Scores what was counted, appends the best to the block, and leaves the row empty.
-    fn cut(&mut self, item: u32, scorer: &scores::Scorer<'_>, rows: &mut Block) {
-        let touched = &self.touched[..self.len];
-        for &other in touched {
-            if other != item
-                && let Some(score) = scorer.score(item, other, self.counts[other as usize])
-            {
-                self.best.offer(top::key(score, other));
-            }
-        }
-        let kept = self.best.sorted();
-        rows.lengths.push(kept.len() as u32);
-        for &key in kept {
-            rows.items.push(top::item(key));
-            rows.scores.push(top::score(key));
-            rows.support.push(self.counts[top::item(key) as usize]);
-        }
-        for &other in touched {
-            self.counts[other as usize] = 0;
-        }
-        self.len = 0;
-        self.best.clear();
-    }
+    let mut table = Table::new((0..n_items as u32).map(|item| packed.most_neighbors(ranking.rank(item), limit)));
+    let lengths = table.blocks(BLOCK).into_par_iter().enumerate().map_init(
+        || (Row::<Id, u16>::new(&scorer, &ranking, limit), None::<Row<'_, Id, u32>>),
+        |(narrow, wide), (number, mut block)| {
+            let items = number * BLOCK..((number + 1) * BLOCK).min(n_items);
+            let lengths = items.map(|item| {
+                let before = block.len();
+                let rank = ranking.rank(item as u32);
+                // No pair occurs more often than its item; few items need counters that take twice the cache.
+                if packed.places(rank).len() <= usize::from(u16::MAX) {
+                    narrow.fill(&packed, rank, |kept| block.push(kept));
+                } else {
+                    let wide = wide.get_or_insert_with(|| Row::new(&scorer, &ranking, limit));
+                    wide.fill(&packed, rank, |kept| block.push(kept));
+                }
+                (block.len() - before) as u32
+            });
+            lengths.collect::<Vec<u32>>()
+        },
+    );
+    let lengths: Vec<Vec<u32>> = lengths.collect();
+    table.finish(&lengths, item_counts, n_groups)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 /// Packs a positive score and its item; a greater key is a better candidate.
 #[inline]
 pub(crate) fn key(score: f32, item: u32) -> u64 {
-    debug_assert!(score > 0.0, "only positive scores order like their bits");
+    debug_assert!(score >= 0.0, "only positive scores order like their bits");
     (u64::from(score.to_bits()) << 32) | u64::from(!item)
 }
 
@@ -57,43 +57,71 @@ pub(crate) fn cut(keys: &mut Vec<u64>, limit: usize) {
 /// Collects candidates and forgets early those that can no longer be among the best.
 #[derive(Debug)]
 pub(crate) struct Best {
+    /// The candidates, and behind them what did not become one.
     keys: Vec<u64>,
+    len: usize,
     limit: usize,
+    /// Keys that are collected before the worst are forgotten.
     room: usize,
     floor: u64,
 }
+
+/// The greatest key of a score of 0, which is no candidate.
+const NOTHING: u64 = u32::MAX as u64;
 
 impl Best {
     /// Creates a collector of the `limit` best keys.
     pub(crate) fn new(limit: usize) -> Self {
         // Selecting is linear in the buffer, so a buffer of several limits makes it cheap per candidate.
-        let room = limit.saturating_mul(4).max(1024);
-        Self { keys: Vec::new(), limit, room, floor: 0 }
+        let room = limit.saturating_mul(2).max(128);
+        Self { keys: vec![0; room.min(1024)], len: 0, limit, room, floor: NOTHING }
     }
 
-    /// Offers a candidate.
+    /// Offers a candidate; one with a score of 0 is none.
     #[inline]
     pub(crate) fn offer(&mut self, key: u64) {
-        if key > self.floor {
-            self.keys.push(key);
-            if self.keys.len() >= self.room {
-                cut(&mut self.keys, self.limit);
-                // After `select_nth` the worst of those kept stands last.
-                self.floor = self.keys.last().copied().unwrap_or(u64::MAX);
-            }
+        // Whether a candidate passes is anybody's guess, so it is written either way and kept without a branch.
+        self.keys[self.len] = key;
+        self.len += usize::from(key > self.floor);
+        if self.len < self.keys.len() {
+            return;
         }
+        if self.len < self.room {
+            // A limit may be far beyond what there is, so the buffer grows with what it meets.
+            self.keys.resize((2 * self.len).min(self.room), 0);
+        } else {
+            self.cut();
+            // After selecting, the worst of those kept stands last.
+            self.floor = if self.limit == 0 { u64::MAX } else { self.keys[self.limit - 1] };
+        }
+    }
+
+    /// Tells whether no candidate of this score can be among the best any more, whichever its item.
+    #[inline]
+    pub(crate) fn is_hopeless(&self, score: f32) -> bool {
+        key(score, 0) <= self.floor
     }
 
     /// Returns the best keys, best first, valid until the next `clear`.
     pub(crate) fn sorted(&mut self) -> &[u64] {
-        keep_best(&mut self.keys, self.limit);
-        &self.keys
+        self.cut();
+        let kept = &mut self.keys[..self.len];
+        kept.sort_unstable_by(|a, b| b.cmp(a));
+        kept
     }
 
     /// Forgets all candidates and keeps the memory.
     pub(crate) fn clear(&mut self) {
-        self.keys.clear();
-        self.floor = 0;
+        self.len = 0;
+        self.floor = NOTHING;
+    }
+
+    fn cut(&mut self) {
+        let kept = self.len.min(self.limit);
+        if 0 < kept && kept < self.len {
+            self.keys[..self.len].select_nth_unstable_by(kept - 1, |a, b| b.cmp(a));
+        }
+        self.len = kept;
     }
 }
 

@@ -35,7 +35,7 @@ fn x_ln_x(x: u64) -> f64 {
 /// Logarithms kept; half a megabyte, above which a lookup is no cheaper than the logarithm.
 const TABLE: usize = 1 << 16;
 
-/// Scores pairs, with everything that depends on one item worked out beforehand.
+/// Scores pairs of classes, which are items that equally many groups hold, with everything that depends on one class worked out beforehand.
 #[derive(Debug)]
 pub(super) struct Scorer<'a> {
     options: &'a Options,
@@ -66,34 +66,51 @@ impl<'a> Scorer<'a> {
         Self { options, counts, n, inverse_root, margin, whole: x_ln_x(u64::from(n)), table }
     }
 
-    /// Returns the score of a pair that occurs `c` times, or nothing where it is below a floor.
+    pub(super) fn kind(&self) -> Score {
+        self.options.score
+    }
+
+    /// Returns how many groups must hold a pair.
+    pub(super) fn min_support(&self) -> u32 {
+        self.options.min_support
+    }
+
+    /// Returns G² of a pair that occurs `c` times; like the other scores, 0 where a pair is below a floor.
     #[inline]
-    pub(super) fn score(&self, item: u32, other: u32, c: u32) -> Option<f32> {
-        if c < self.options.min_support {
-            return None;
-        }
-        let (i, j) = (item as usize, other as usize);
-        let (a, b) = (self.counts[i], self.counts[j]);
-        let mut g = 0.0;
-        if !self.margin.is_empty() {
-            g = self.g_squared(i, j, c);
-            if g < self.options.min_llr {
-                return None;
-            }
-        }
-        let c = f64::from(c);
-        let score = match self.options.score {
-            Score::LogLikelihood => g,
-            Score::Cosine => c * (self.inverse_root[i] * self.inverse_root[j]) * self.damping(c),
-            Score::Jaccard => c / (f64::from(a) + f64::from(b) - c) * self.damping(c),
-            Score::Lift => c * f64::from(self.n) / (f64::from(a) * f64::from(b)) * self.damping(c),
-        } as f32;
-        (score > 0.0).then_some(score)
+    pub(super) fn log_likelihood(&self, i: usize, j: usize, c: u32) -> f32 {
+        if self.passes(i, j, c) { self.g_squared(i, j, c) as f32 } else { 0.0 }
     }
 
     #[inline]
-    fn damping(&self, c: f64) -> f64 {
-        if self.options.shrinkage > 0.0 { c / (c + self.options.shrinkage) } else { 1.0 }
+    pub(super) fn cosine(&self, i: usize, j: usize, c: u32) -> f32 {
+        let cosine = f64::from(c) * (self.inverse_root[i] * self.inverse_root[j]);
+        self.damped(i, j, c, cosine)
+    }
+
+    #[inline]
+    pub(super) fn jaccard(&self, i: usize, j: usize, c: u32) -> f32 {
+        let (a, b, both) = (f64::from(self.counts[i]), f64::from(self.counts[j]), f64::from(c));
+        self.damped(i, j, c, both / (a + b - both))
+    }
+
+    #[inline]
+    pub(super) fn lift(&self, i: usize, j: usize, c: u32) -> f32 {
+        self.damped(i, j, c, lift(c, self.counts[i], self.counts[j], self.n))
+    }
+
+    #[inline]
+    fn damped(&self, i: usize, j: usize, c: u32, score: f64) -> f32 {
+        if !self.passes(i, j, c) {
+            return 0.0;
+        }
+        let shrinkage = self.options.shrinkage;
+        let damping = if shrinkage > 0.0 { f64::from(c) / (f64::from(c) + shrinkage) } else { 1.0 };
+        (score * damping) as f32
+    }
+
+    #[inline]
+    fn passes(&self, i: usize, j: usize, c: u32) -> bool {
+        c >= self.options.min_support && (self.options.min_llr <= 0.0 || self.g_squared(i, j, c) >= self.options.min_llr)
     }
 
     #[inline]

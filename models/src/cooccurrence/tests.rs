@@ -61,7 +61,7 @@ fn every_score_agrees_with_brute_force() {
     let groups = sample(400, 90, 12);
     for score in [Score::LogLikelihood, Score::Cosine, Score::Jaccard, Score::Lift] {
         for (min_support, min_llr, shrinkage, top) in [(1, 0.0, 0.0, 1000), (3, 2.0, 5.0, 7), (1, 0.0, 1.0, 3)] {
-            let options = Options { top, min_support, min_llr, score, shrinkage };
+            let options = Options { top, min_support, min_llr, score, shrinkage, ..Options::default() };
             let found = neighbors(&groups, &options);
             for (item, expected) in (0_u32..).zip(brute_force(&groups, &options)) {
                 let row: Vec<Neighbor> = found.row(item).collect();
@@ -114,9 +114,36 @@ fn threads_do_not_change_a_byte() {
 }
 
 #[test]
+fn width_of_numbers_does_not_matter() {
+    let groups = sample(5000, 700, 50);
+    let options = Options { top: 30, min_support: 1, score: Score::Cosine, ..Options::default() };
+    let found = neighbors(&groups, &options);
+    assert!(found.items.len() > 10_000);
+    assert_eq!(found, count::<u32, u32>(&groups, &options));
+    assert_eq!(found, count::<u32, u64>(&groups, &options));
+}
+
+#[test]
+fn an_item_may_be_in_more_groups_than_narrow_counters_hold() {
+    let n_groups = usize::from(u16::MAX) + 10;
+    let mut builder = InteractionsBuilder::new(4);
+    for number in 0..n_groups {
+        let rare = if number < 3 { 3 } else { 2 };
+        builder.push_group(&[0, 1, rare]);
+    }
+    let found = neighbors(&builder.finish(), &Options { min_support: 1, score: Score::Cosine, ..Options::default() });
+    let rows: Vec<Vec<(u32, u32)>> = (0..4).map(|item| found.row(item).map(|n| (n.item, n.support)).collect()).collect();
+    let n = n_groups as u32;
+    assert_eq!(rows[0], [(1, n), (2, n - 3), (3, 3)]);
+    assert_eq!(rows[1], [(0, n), (2, n - 3), (3, 3)]);
+    assert_eq!(rows[2], [(0, n - 3), (1, n - 3)]);
+    assert_eq!(rows[3], [(0, 3), (1, 3)]);
+}
+
+#[test]
 fn floors_hold() {
     let groups = sample(2000, 100, 10);
-    let options = Options { top: 50, min_support: 4, min_llr: 10.83, score: Score::Lift, shrinkage: 0.0 };
+    let options = Options { top: 50, min_support: 4, min_llr: 10.83, score: Score::Lift, ..Options::default() };
     let found = neighbors(&groups, &options);
     assert!(found.support.iter().all(|&c| c >= 4));
     for item in 0..100 {
@@ -129,6 +156,26 @@ fn floors_hold() {
     let none = neighbors(&groups, &Options { min_support: 100_000, ..options });
     assert!(none.items.is_empty());
     assert_eq!(none.indptr.len(), 101);
+}
+
+#[test]
+fn accidents_are_told_from_pairs_that_belong_together() {
+    // Independent draws, and two items beside them that half of their few buyers take together.
+    let mut builder = InteractionsBuilder::new(302);
+    for (number, group) in sample(300, 300, 20).groups().enumerate() {
+        let mut group = group.to_vec();
+        group.extend((number % 40 < 2).then_some(300));
+        group.extend((number % 40 == 1 || number % 40 == 9).then_some(301));
+        builder.push_group(&group);
+    }
+    let groups = builder.finish();
+    let options = Options { top: 302, min_support: 2, min_llr: 10.83, ..Options::default() };
+    let lax = neighbors(&groups, &options);
+    let strict = neighbors(&groups, &Options { family_error: 0.05, ..options });
+    assert!(lax.items.len() > 20, "one test in a thousand errs, and there are thousands: {}", lax.items.len());
+    assert_eq!(strict.row(300).map(|n| n.item).collect::<Vec<_>>(), [301]);
+    assert_eq!(strict.row(301).map(|n| n.item).collect::<Vec<_>>(), [300]);
+    assert_eq!(strict.items.len(), 2, "nothing but the pair that belongs together");
 }
 
 #[test]

@@ -77,7 +77,7 @@ pub fn evaluate_sessions(trial: &Trial<'_>, mut clock: impl FnMut() -> Duration)
         }
         "cosine" | "llr" => {
             let score = if strategy == "llr" { Score::LogLikelihood } else { Score::Cosine };
-            let options = Options { top: wanted, min_support: 1, min_llr: 0.0, score, shrinkage: SHRINKAGE };
+            let options = Options { top: wanted, min_support: 1, score, shrinkage: SHRINKAGE, ..Options::default() };
             let model = last_item(train, n_items, &options);
             let trained = clock();
             let recommend = |prefix: &[u32], list: &mut Vec<(u32, f32)>| {
