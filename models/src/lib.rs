@@ -11,6 +11,7 @@ pub mod covisitation;
 pub mod evaluate;
 pub mod interactions;
 pub mod model;
+pub mod neighbors;
 pub mod next_item;
 pub mod popularity;
 pub mod session_knn;
