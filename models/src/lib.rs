@@ -1,7 +1,7 @@
 //! The models of Rapport: numbers in, numbers out.
 //!
 //! Counting what goes together ([`interactions`], [`cooccurrence`]), what is liked ([`popularity`]), what comes next
-//! ([`covisitation`]), how good that is ([`evaluate`]), and keeping it in one immutable folder that a server maps
+//! ([`covisitation`]), which vectors lie near each other ([`neighbors`]), how good that is ([`evaluate`]), and keeping it in one immutable folder that a server maps
 //! ([`artifact`]). Nothing here knows HTTP, stores, clocks or settings.
 
 pub mod artifact;
@@ -11,6 +11,7 @@ pub mod covisitation;
 pub mod evaluate;
 pub mod interactions;
 pub mod model;
+pub mod neighbors;
 pub mod next_item;
 pub mod popularity;
 pub mod session_knn;
