@@ -6,6 +6,8 @@
 pub mod files;
 pub mod groups;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 use std::time::Duration;
 
@@ -32,6 +34,8 @@ const RANKED: usize = 10_000;
 const TREND_BUCKETS: usize = 15;
 /// Sessions replayed to evaluate; more only takes longer.
 const MAX_TEST_SESSIONS: usize = 5_000;
+/// Time after which a visitor's orders teach about the same item again.
+const TEACHES_AGAIN: i64 = 30 * DAY;
 /// Cases below which a figure says nothing.
 const MIN_CASES: u64 = 20;
 /// Length of the lists that are evaluated.
@@ -142,10 +146,27 @@ pub fn build(order: &Order<'_>, mut stage: impl FnMut(&str), clock: impl Fn() ->
 }
 
 /// Returns baskets as groups; with `before`, only those that were made before then.
+///
+/// A visitor teaches an item once a month: a shopkeeper who orders the same forty items every week would otherwise outvote all other customers of a
+/// small shop, and support would count orders where it should count people.
 fn baskets(learned: &Learned, settings: &config::Build, before: Option<Timestamp>) -> Interactions {
     let mut builder = InteractionsBuilder::new(learned.items.len()).max_group(settings.max_group);
+    let mut taught: HashMap<(u32, u32), Timestamp> = HashMap::new();
+    let mut group = Vec::new();
     for basket in learned.baskets.iter().filter(|b| before.is_none_or(|t| b.at < t)) {
-        builder.push_group(&basket.items);
+        group.clear();
+        group.extend(basket.items.iter().copied().filter(|&item| match taught.entry((basket.visitor, item)) {
+            Entry::Occupied(last) if basket.at.since(*last.get()) < TEACHES_AGAIN => false,
+            Entry::Occupied(mut last) => {
+                last.insert(basket.at);
+                true
+            }
+            Entry::Vacant(first) => {
+                first.insert(basket.at);
+                true
+            }
+        }));
+        builder.push_group(&group);
     }
     builder.finish()
 }
@@ -205,12 +226,19 @@ impl<'a> Visits<'a> {
 }
 
 fn fit(learned: &Learned, settings: &config::Build, next: &next_item::Options, before: Option<Timestamp>) -> Models {
-    let options = |score| cooccurrence::Options {
+    let viewing = cooccurrence::Options {
         top: settings.neighbors,
         min_support: settings.min_support,
         min_llr: settings.min_llr,
-        score,
-        shrinkage: 0.0,
+        score: Score::Cosine,
+        ..cooccurrence::Options::default()
+    };
+    // Baskets are few and long where sessions are many and short, so that accidents are far likelier among them.
+    let buying = cooccurrence::Options {
+        min_support: settings.min_buyers,
+        family_error: settings.family_error,
+        score: Score::LogLikelihood,
+        ..viewing
     };
     let visits = Visits::of(learned, before);
     let mut viewed = InteractionsBuilder::new(learned.items.len()).max_group(settings.max_group);
@@ -219,8 +247,8 @@ fn fit(learned: &Learned, settings: &config::Build, next: &next_item::Options, b
     }
     Models {
         // What is bought together is judged by how surely it is no accident, what is viewed together by how close it is.
-        bought: cooccurrence::neighbors(&baskets(learned, settings, before), &options(Score::LogLikelihood)),
-        viewed: cooccurrence::neighbors(&viewed.finish(), &options(Score::Cosine)),
+        bought: cooccurrence::neighbors(&baskets(learned, settings, before), &buying),
+        viewed: cooccurrence::neighbors(&viewed.finish(), &viewing),
         next: NextItem::fit(&visits.sessions(learned.items.len()), next),
     }
 }
@@ -345,7 +373,9 @@ fn manifest(
         ("also_viewed.score", json!("cosine")),
         ("neighbors", json!(settings.neighbors)),
         ("min_support", json!(settings.min_support)),
+        ("min_buyers", json!(settings.min_buyers)),
         ("min_llr", json!(settings.min_llr)),
+        ("family_error", json!(settings.family_error)),
         ("max_group", json!(settings.max_group)),
         ("visitor_cap_per_day", json!(settings.visitor_cap_per_day)),
         ("popularity_half_life_days", json!(settings.popularity_half_life_days)),

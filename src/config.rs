@@ -204,7 +204,9 @@ pub struct Decide {
 pub struct Build {
     pub neighbors: usize,
     pub min_support: u32,
+    pub min_buyers: u32,
     pub min_llr: f64,
+    pub family_error: f64,
     pub max_group: usize,
     pub visitor_cap_per_day: u32,
     pub popularity_half_life_days: f64,

@@ -38,6 +38,8 @@ pub struct Learned {
 /// Items that go together: of a basket, or of a visit in its order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
+    /// Whose it is.
+    pub visitor: u32,
     /// When it began.
     pub at: Timestamp,
     pub items: Vec<u32>,
@@ -61,6 +63,7 @@ struct View {
 
 #[derive(Debug)]
 struct Basket {
+    visitor: u32,
     at: Timestamp,
     trusted: bool,
     /// A browser's word for an order of which the server has spoken.
@@ -207,7 +210,7 @@ impl Gather {
         let place = match self.basket_of.get(&key) {
             Some(&place) => place,
             None => {
-                self.baskets.push(Basket { at: event.ts, trusted, overruled: false, items: Vec::new() });
+                self.baskets.push(Basket { visitor, at: event.ts, trusted, overruled: false, items: Vec::new() });
                 self.basket_of.insert(key, self.baskets.len() - 1);
                 self.baskets.len() - 1
             }
@@ -244,13 +247,13 @@ impl Gather {
                 (Some((visitor, at)), Some(session)) if visitor == view.visitor && view.at.since(at) <= SESSION_SILENCE => {
                     session.items.push(view.item);
                 }
-                _ => sessions.push(Group { at: view.at, items: vec![view.item] }),
+                _ => sessions.push(Group { visitor: view.visitor, at: view.at, items: vec![view.item] }),
             }
             last = Some((view.visitor, view.at));
         }
         sessions.sort_by_key(|s| s.at);
-        let mut baskets: Vec<Group> =
-            self.baskets.into_iter().filter(|b| !b.items.is_empty()).map(|b| Group { at: b.at, items: b.items }).collect();
+        let filled = self.baskets.into_iter().filter(|b| !b.items.is_empty());
+        let mut baskets: Vec<Group> = filled.map(|b| Group { visitor: b.visitor, at: b.at, items: b.items }).collect();
         baskets.sort_by_key(|b| b.at);
         Learned { sessions, baskets, visitors: self.visitors.len() as u64, ..self.learned }
     }
