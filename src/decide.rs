@@ -7,8 +7,11 @@
 pub mod candidates;
 pub mod filter;
 pub mod placement;
+mod slots;
 
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::catalog::item::Item;
@@ -16,21 +19,25 @@ use crate::event::{ItemId, Timestamp};
 use crate::live::Snapshot;
 use crate::metrics::Metrics;
 use crate::profile::Memory;
-use candidates::{Candidate, Candidates};
+use candidates::{Candidate, Candidates, Taker};
 use filter::Filter;
 use placement::{Kind, Placement, Rung};
+use slots::SlotSet;
 
-/// What is known about the page and its visitor.
+/// What is known about the page and its visitor. Ids the catalog does not know count for nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Context<'a> {
     /// The item the page is about.
-    pub item: Option<ItemId>,
+    pub item: Option<&'a str>,
     /// What is in the cart: the page's word, else the profile's.
-    pub cart: Vec<ItemId>,
-    /// What this visit looked at, newest first: the page's and the request's word before the profile's.
-    pub visit: Vec<ItemId>,
+    pub cart: Vec<&'a str>,
+    /// What this visit looked at, newest first: the page's and the request's word before the profile's. Of an item that is
+    /// named more than once, the newest place counts.
+    pub visit: Vec<&'a str>,
     /// What personalization may use; nothing without consent or proof of who it is.
     pub memory: Option<&'a Memory>,
+    /// Whether the answer is to say how it came about.
+    pub explain: bool,
 }
 
 /// One placement asked for.
@@ -39,7 +46,7 @@ pub struct Ask<'a> {
     pub placement: &'static Placement,
     pub count: usize,
     pub filter: Option<&'a Filter>,
-    pub exclude: &'a HashSet<String>,
+    pub exclude: &'a [Cow<'a, str>],
 }
 
 /// One placement answered.
@@ -49,6 +56,7 @@ pub struct Answer {
     /// The rung of the first item; nothing where there is none.
     pub served_by: Option<Rung>,
     pub items: Vec<Shown>,
+    /// Empty unless it was asked for.
     pub explanation: Explanation,
 }
 
@@ -96,6 +104,24 @@ impl Displaced {
 /// Displaced items an explanation names.
 const MAX_DISPLACED: usize = 50;
 
+/// Candidates asked for beyond those a page needs, as some are mostly on it already or sold out.
+const SPARE: usize = 24;
+
+/// Memory decisions are worked out in; grows to the largest met, then stays.
+#[derive(Debug, Default)]
+struct Scratch {
+    candidates: candidates::Scratch,
+    on_page: SlotSet,
+    tried: SlotSet,
+    excluded: SlotSet,
+    own: Vec<u32>,
+}
+
+thread_local! {
+    /// A decision never waits and never asks for another one, so one memory for each thread is enough.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
 /// Answers the placements of one page, in order; no item is shown twice.
 pub fn decide(
     snapshot: &Snapshot,
@@ -105,66 +131,131 @@ pub fn decide(
     now: Timestamp,
     metrics: &Metrics,
 ) -> Vec<Answer> {
-    let mut sources = Candidates::new(snapshot, context, now);
-    let mut on_page: HashSet<u32> = HashSet::new();
-    let slot = |id: &ItemId| snapshot.index.find(id.as_str());
-    let item: Vec<u32> = context.item.iter().filter_map(slot).collect();
-    let item_and_cart: Vec<u32> = context.item.iter().chain(&context.cart).filter_map(slot).collect();
-    asks.iter()
-        .map(|ask| {
-            let mut answer =
-                Answer { placement: ask.placement, served_by: None, items: Vec::new(), explanation: Explanation::default() };
-            let Kind::Items(rungs) = ask.placement.kind else { return answer };
-            // What is in the cart is no suggestion any more; in a list of what was looked at it stays where it was.
-            let remembers = rungs.iter().all(|rung| matches!(rung, Rung::History | Rung::Repeat));
-            let own = if remembers { &item } else { &item_and_cart };
-            let mut tried: HashSet<u32> = HashSet::new();
-            for &rung in rungs {
-                if answer.items.len() >= ask.count {
-                    break;
+    SCRATCH.with_borrow_mut(|scratch| {
+        let Scratch { candidates, on_page, tried, excluded, own } = scratch;
+        let mut sources = Candidates::new(snapshot, context, now, candidates);
+        on_page.clear();
+        asks.iter()
+            .map(|ask| {
+                let mut answer =
+                    Answer { placement: ask.placement, served_by: None, items: Vec::new(), explanation: Explanation::default() };
+                let Kind::Items(rungs) = ask.placement.kind else { return answer };
+                answer.items.reserve_exact(ask.count);
+                tried.clear();
+                excluded.clear();
+                excluded.extend(ask.exclude.iter().filter_map(|id| snapshot.index.find(id)));
+                // What is in the cart is no suggestion any more; in a list of what was looked at it stays where it was.
+                let remembers = rungs.iter().all(|rung| matches!(rung, Rung::History | Rung::Repeat));
+                own.clear();
+                own.extend(sources.item());
+                if !remembers {
+                    own.extend(sources.cart());
                 }
-                let before = answer.items.len();
-                let found = sources.from(rung, ask.placement.id, ask.count);
-                let found_any = found.len();
-                for candidate in found {
-                    if answer.items.len() >= ask.count {
+                // What narrows a list may need all of it, and an explanation tells how much there was.
+                let everything = ask.filter.is_some() || context.explain;
+                let likely = ask.count + own.len() + on_page.len() + excluded.len() + SPARE;
+                let enough = if everything { candidates::MOST } else { likely };
+                let mut page = PageTaker {
+                    snapshot,
+                    authoritative,
+                    explain: context.explain,
+                    ask,
+                    own,
+                    on_page,
+                    excluded,
+                    tried,
+                    offered: 0,
+                    answer: &mut answer,
+                    metrics,
+                };
+                for &rung in rungs {
+                    page.climb(&mut sources, rung, enough);
+                    if page.is_full() {
                         break;
                     }
-                    if !tried.insert(candidate.slot) {
-                        continue;
-                    }
-                    let Some(slot) = snapshot.index.slot(candidate.slot) else { continue };
-                    let item = slot.item();
-                    let displaced = if own.contains(&candidate.slot) || on_page.contains(&candidate.slot) {
-                        Some(Displaced::OnPage)
-                    } else if ask.exclude.contains(item.id.as_str()) {
-                        Some(Displaced::Excluded)
-                    } else if !item.is_available(authoritative) {
-                        metrics.unavailable_withheld.inc();
-                        Some(Displaced::Unavailable)
-                    } else if ask.filter.is_some_and(|f| !f.passes(&item)) {
-                        Some(Displaced::Filtered)
-                    } else {
-                        None
-                    };
-                    match displaced {
-                        None => answer.items.push(Shown { item: Arc::clone(&item), candidate: candidate.clone() }),
-                        Some(why) if answer.explanation.displaced.len() < MAX_DISPLACED => {
-                            answer.explanation.displaced.push((item.id.clone(), why));
-                        }
-                        Some(_) => {}
-                    }
                 }
-                answer.explanation.rungs.push((rung, found_any, answer.items.len() - before));
+                withhold_sold_out(snapshot, authoritative, &mut answer, metrics);
+                on_page.extend(answer.items.iter().map(|shown| shown.candidate.slot));
+                answer.served_by = answer.items.first().map(|shown| shown.candidate.rung);
+                let served_by = answer.served_by.map_or("empty", Rung::as_str);
+                metrics.placements_served.with_label_values(&[ask.placement.id, served_by]).inc();
+                answer
+            })
+            .collect()
+    })
+}
+
+/// Judges candidates and fills one placement with those that pass.
+#[derive(Debug)]
+struct PageTaker<'a> {
+    snapshot: &'a Snapshot,
+    authoritative: bool,
+    explain: bool,
+    ask: &'a Ask<'a>,
+    /// Slots the placement is about.
+    own: &'a [u32],
+    /// Slots that other placements show.
+    on_page: &'a SlotSet,
+    excluded: &'a SlotSet,
+    /// Slots that were judged, on this rung or one above.
+    tried: &'a mut SlotSet,
+    /// Candidates of this rung.
+    offered: usize,
+    answer: &'a mut Answer,
+    metrics: &'a Metrics,
+}
+
+impl PageTaker<'_> {
+    fn is_full(&self) -> bool {
+        self.answer.items.len() >= self.ask.count
+    }
+
+    /// Takes what a rung has.
+    fn climb(&mut self, sources: &mut Candidates<'_>, rung: Rung, enough: usize) {
+        let before = self.answer.items.len();
+        self.offered = 0;
+        let _full: ControlFlow<()> = sources.offer(rung, self.ask.placement.id, enough, self);
+        if self.explain {
+            self.answer.explanation.rungs.push((rung, self.offered, self.answer.items.len() - before));
+        }
+    }
+
+    /// Returns why an item is not shown, if it is not.
+    fn judge(&self, slot: u32, item: &Item) -> Option<Displaced> {
+        if self.own.contains(&slot) || self.on_page.contains(&slot) {
+            Some(Displaced::OnPage)
+        } else if self.excluded.contains(&slot) {
+            Some(Displaced::Excluded)
+        } else if !item.is_available(self.authoritative) {
+            self.metrics.unavailable_withheld.inc();
+            Some(Displaced::Unavailable)
+        } else if self.ask.filter.is_some_and(|f| !f.passes(item)) {
+            Some(Displaced::Filtered)
+        } else {
+            None
+        }
+    }
+}
+
+impl Taker for PageTaker<'_> {
+    fn take(&mut self, candidate: Candidate) -> ControlFlow<()> {
+        self.offered += 1;
+        if !self.is_full()
+            && self.tried.insert(candidate.slot)
+            && let Some(slot) = self.snapshot.index.slot(candidate.slot)
+        {
+            let item = slot.item();
+            match self.judge(candidate.slot, &item) {
+                None => self.answer.items.push(Shown { item: Arc::clone(&item), candidate }),
+                Some(why) if self.explain && self.answer.explanation.displaced.len() < MAX_DISPLACED => {
+                    self.answer.explanation.displaced.push((item.id.clone(), why));
+                }
+                Some(_) => {}
             }
-            withhold_sold_out(snapshot, authoritative, &mut answer, metrics);
-            on_page.extend(answer.items.iter().map(|shown| shown.candidate.slot));
-            answer.served_by = answer.items.first().map(|shown| shown.candidate.rung);
-            let served_by = answer.served_by.map_or("empty", Rung::as_str);
-            metrics.placements_served.with_label_values(&[ask.placement.id, served_by]).inc();
-            answer
-        })
-        .collect()
+        }
+        // Only an explanation wants to know how many more there would have been.
+        if self.is_full() && !self.explain { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
 }
 
 /// Looks once more, at the very end: stock may have changed while the answer was put together, and whatever a rung

@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod decisions;
 pub mod events;
 pub mod health;
+pub mod json_text;
 pub mod middleware;
 pub mod openapi;
 pub mod problem;
@@ -25,6 +26,7 @@ use actix_web::{App as ActixApp, HttpRequest, HttpServer, Resource, guard, web};
 
 use crate::app::App;
 use crate::collect::segment::Call;
+use crate::decide::placement::BUILT_IN;
 use crate::demo::Demo;
 use crate::event::Timestamp;
 use problem::{Code, Problem};
@@ -162,6 +164,12 @@ pub fn serve(app: &Arc<App>, extras: &Extras) -> Result<Running, ListenError> {
 
 /// The API. Every address here is in the OpenAPI document; a test compares the two.
 fn api(config: &mut web::ServiceConfig) {
+    for placement in BUILT_IN {
+        // A path without a pattern is compared and not matched by a regular expression, which takes longer than a decision.
+        let path = format!("/v1/recommendations/{}", placement.id);
+        let get = move |app, request| decisions::recommendations(Some(placement), app, request);
+        config.service(resource(&path).route(web::get().to(get)));
+    }
     config
         .service(resource("/v1/events").route(web::post().to(events::post)))
         .service(resource("/v1/segment/track").route(web::post().to(|a, r, p| events::post_segment(Call::Track, a, r, p))))
@@ -169,7 +177,7 @@ fn api(config: &mut web::ServiceConfig) {
         .service(resource("/v1/segment/page").route(web::post().to(|a, r, p| events::post_segment(Call::Page, a, r, p))))
         .service(resource("/v1/segment/batch").route(web::post().to(|a, r, p| events::post_segment(Call::Batch, a, r, p))))
         .service(resource("/v1/decide").route(web::post().to(decisions::decide_page)))
-        .service(resource("/v1/recommendations/{placement}").route(web::get().to(decisions::recommendations)))
+        .service(resource("/v1/recommendations/{placement}").route(web::get().to(|a, r| decisions::recommendations(None, a, r))))
         .service(resource("/v1/placements").route(web::get().to(decisions::placements)))
         .service(
             resource("/v1/catalog/items").route(web::post().to(catalog::post_items)).route(web::get().to(catalog::list_items)),

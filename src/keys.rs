@@ -59,11 +59,17 @@ pub struct KeyRecord {
 #[derive(Debug)]
 pub struct Key {
     pub record: KeyRecord,
+    /// The record's digest in bytes; nothing matches one that cannot be read.
+    sha256: Option<[u8; 32]>,
     /// When, in microseconds, the bucket will be empty again: the theoretical arrival time of GCRA.
     busy_until: AtomicI64,
 }
 
 impl Key {
+    fn new(record: KeyRecord) -> Self {
+        Self { sha256: unhex(&record.sha256), record, busy_until: AtomicI64::new(0) }
+    }
+
     /// Takes one request out of the key's allowance; else returns the seconds to wait.
     ///
     /// The generic cell rate algorithm (ITU-T I.371): one number per key, no lock.
@@ -110,7 +116,7 @@ impl Keys {
             // A key keeps its allowance while nothing about it changes.
             let key = match old.get(&record.id) {
                 Some(key) if key.record == record => key.clone(),
-                _ => Arc::new(Key { record, busy_until: AtomicI64::new(0) }),
+                _ => Arc::new(Key::new(record)),
             };
             by_id.insert(key.record.id.clone(), key);
         }
@@ -151,7 +157,7 @@ impl Keys {
             KeyKind::Secret => "sk",
         };
         let text = format!("{prefix}_{id}_{}", random_hex(rng));
-        let record = KeyRecord { id, kind, site, created_at: now, origins, revoked: false, sha256: digest(&text) };
+        let record = KeyRecord { id, kind, site, created_at: now, origins, revoked: false, sha256: hex(&digest(&text)) };
         self.store(&record, Expect::Absent).await?;
         Ok((record, text))
     }
@@ -176,7 +182,7 @@ impl Keys {
     pub fn find(&self, text: &str) -> Option<Arc<Key>> {
         let id = text.split('_').nth(1)?;
         let key = self.by_id.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()?;
-        let matches = constant_time_eq(digest(text).as_bytes(), key.record.sha256.as_bytes());
+        let matches = key.sha256.is_some_and(|sha256| constant_time_eq(&digest(text), &sha256));
         (matches && !key.record.revoked).then_some(key)
     }
 
@@ -187,8 +193,20 @@ impl Keys {
     }
 }
 
-fn digest(text: &str) -> String {
-    hex(&Sha256::digest(text.as_bytes()))
+fn digest(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+/// Returns the bytes of 64 hexadecimal digits.
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 {
+        return None;
+    }
+    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(bytes)
 }
 
 /// Compares without telling by its duration where two texts differ.
@@ -222,7 +240,7 @@ mod tests {
             revoked: false,
             sha256: String::new(),
         };
-        let key = Key { record, busy_until: AtomicI64::new(0) };
+        let key = Key::new(record);
         let limit = RateLimit { requests_per_second: 10, burst: 5 };
         let now = Timestamp(1_000_000_000);
         let admitted = (0..20).filter(|_| key.admit(now, limit).is_ok()).count();

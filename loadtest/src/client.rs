@@ -3,7 +3,10 @@
 mod decoder;
 mod target;
 
-use std::io;
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail};
 use tokio::{
@@ -14,6 +17,8 @@ use tokio::{
 pub(crate) use self::{decoder::Decoder, target::Target};
 
 const READ: usize = 16 * 1024;
+/// A connection that was idle for longer is looked at before it is used; looking costs as much as sending.
+const IDLE: Duration = Duration::from_millis(500);
 
 /// One connection to a target; it connects when first used and again after a failure.
 #[derive(Debug)]
@@ -22,12 +27,14 @@ pub(crate) struct Connection {
     stream: Option<TcpStream>,
     input: Vec<u8>,
     decoder: Decoder,
+    /// When the last answer was complete.
+    used: Instant,
 }
 
 impl Connection {
     /// Returns a connection that is not open yet.
     pub(crate) fn new(target: Target) -> Self {
-        Self { target, stream: None, input: Vec::with_capacity(READ), decoder: Decoder::default() }
+        Self { target, stream: None, input: Vec::with_capacity(READ), decoder: Decoder::default(), used: Instant::now() }
     }
 
     /// Opens the connection, so that the first request does not pay for it.
@@ -44,6 +51,7 @@ impl Connection {
                 if !keep_alive {
                     self.stream = None;
                 }
+                self.used = Instant::now();
                 Ok(status)
             }
             Err(error) => {
@@ -93,7 +101,8 @@ impl Connection {
 
     async fn usable_stream(&mut self) -> Result<&mut TcpStream> {
         // A server may close a connection that was idle for long; that is no failed request.
-        let closed = self.stream.as_ref().is_some_and(|stream| {
+        let idle = self.used.elapsed() > IDLE;
+        let closed = self.stream.as_ref().filter(|_| idle).is_some_and(|stream| {
             let mut byte = [0];
             !matches!(stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
         });

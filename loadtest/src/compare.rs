@@ -8,7 +8,8 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use self::{child::FloorProcess, search::Search};
+pub(crate) use self::child::FloorProcess;
+use self::search::Search;
 use crate::{
     client::{Connection, Target},
     floor::Answer,
@@ -41,7 +42,7 @@ pub(crate) struct Plan {
 /// Compares one scenario's target with a floor made from its own answer.
 pub(crate) async fn compare(plan: &Plan, scenario: &Scenario, sent: &mut u64) -> Result<Comparison> {
     let mut notes = Vec::new();
-    let (answer, request_bytes) = record(plan, scenario, *sent, &mut notes).await?;
+    let (answer, request_bytes) = record(&plan.target, &plan.fillings, plan.timeout, scenario, *sent, &mut notes).await?;
     *sent += 1;
     let answer_bytes = answer.body.len();
     let floor = FloorProcess::start(&answer, plan.workers)?;
@@ -101,14 +102,20 @@ pub(crate) async fn compare(plan: &Plan, scenario: &Scenario, sent: &mut u64) ->
 }
 
 /// Asks the target once and returns its answer, which must be a good one.
-async fn record(plan: &Plan, scenario: &Scenario, first: u64, notes: &mut Vec<String>) -> Result<(Answer, usize)> {
-    let template = Template::new(scenario, &plan.target, &plan.fillings)?;
-    let mut connection = Connection::new(plan.target.clone());
+pub(crate) async fn record(
+    target: &Target,
+    fillings: &Fillings,
+    patience: Duration,
+    scenario: &Scenario,
+    first: u64,
+    notes: &mut Vec<String>,
+) -> Result<(Answer, usize)> {
+    let template = Template::new(scenario, target, fillings)?;
+    let mut connection = Connection::new(target.clone());
     let (mut scratch, mut request) = (Vec::new(), Vec::new());
     template.render(first, std::time::SystemTime::now(), &mut scratch, &mut request);
     let asking = connection.send(&request);
-    let status =
-        tokio::time::timeout(plan.timeout, asking).await.with_context(|| format!("{} did not answer in time", plan.target))??;
+    let status = tokio::time::timeout(patience, asking).await.with_context(|| format!("{target} did not answer in time"))??;
     let body = connection.body();
     for depth in [Depth::Full, Depth::Quick] {
         let events = template.events;

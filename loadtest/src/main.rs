@@ -4,11 +4,13 @@
 //! asked, as data. [`run`] sends it over the connections of [`client`] and counts latency from the
 //! intended starts. [`compare`] does that in turn to a target and to the [`floor`], which gives the
 //! target's own answer without doing anything for it, and [`report`] puts both in one table.
+//! [`cost`] pins both to one core and tells what a request costs there.
 //! [`check`] is the smoke run that reads every answer ([`verify`]).
 
 mod check;
 mod client;
 mod compare;
+mod cost;
 mod floor;
 mod items;
 mod report;
@@ -21,7 +23,7 @@ use std::{
     io::{Read, Write},
     path::PathBuf,
     process::ExitCode,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     thread,
     time::{Duration, SystemTime},
 };
@@ -52,6 +54,8 @@ enum Command {
     Floor(FloorArgs),
     /// Measure a target and its floor in turns and print both.
     Compare(CompareArgs),
+    /// Pin a target and its floor to one core and print what a request costs either.
+    Cost(CostArgs),
     /// Send a mixture, read every answer, fail on anything unexpected.
     Check(CheckArgs),
 }
@@ -170,6 +174,28 @@ struct CompareArgs {
 }
 
 #[derive(Debug, Args)]
+struct CostArgs {
+    #[command(flatten)]
+    to: Where,
+    /// The target's process, which must have one worker (RAPPORT_HTTP__WORKERS=1); it stays pinned
+    #[arg(long)]
+    pid: u32,
+    /// The core target and floor are pinned to
+    #[arg(long, default_value_t = 0)]
+    core: usize,
+    /// Scenario files, or names of shipped ones
+    #[arg(long, num_args = 1.., default_values = ["also-bought", "for-you"])]
+    scenario: Vec<String>,
+    #[arg(long, default_value_t = 64, value_parser = at_least_one)]
+    connections: usize,
+    /// How long either side is asked in a round
+    #[arg(long, default_value = "3s", value_parser = duration)]
+    round: Duration,
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+}
+
+#[derive(Debug, Args)]
 struct CheckArgs {
     #[command(flatten)]
     to: Where,
@@ -188,6 +214,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => with_runtime(&args.to, execute_run(&args)),
         Command::Compare(args) => with_runtime(&args.to, execute_compare(&args)),
+        Command::Cost(args) => with_runtime(&args.to, execute_cost(&args)),
         Command::Check(args) => with_runtime(&args.to, execute_check(&args)),
         Command::Floor(args) => execute_floor(args).map(|()| true),
     };
@@ -269,6 +296,33 @@ async fn execute_compare(args: &CompareArgs) -> Result<bool> {
         machine: Machine::here(threads(&args.to), plan.workers),
         comparisons,
     };
+    if args.to.json {
+        say(&serde_json::to_string(&report)?)?;
+    } else {
+        say(&report.markdown())?;
+    }
+    Ok(true)
+}
+
+async fn execute_cost(args: &CostArgs) -> Result<bool> {
+    let scenarios = args.scenario.iter().map(|name| Scenario::load(name)).collect::<Result<Vec<_>>>()?;
+    let plan = cost::Plan {
+        target: args.to.target.clone(),
+        fillings: fillings(&args.to).await?,
+        pid: args.pid,
+        core: args.core,
+        connections: args.connections,
+        round: args.round,
+        rounds: args.rounds,
+        timeout: args.to.timeout,
+    };
+    let machine = Machine::here(threads(&args.to), 1);
+    cost::pin(&plan, machine.cores)?;
+    let (sent, mut costs) = (AtomicU64::new(0), Vec::new());
+    for scenario in &scenarios {
+        costs.push(cost::cost(&plan, scenario, &sent).await?);
+    }
+    let report = cost::Report { machine, core: plan.core, costs };
     if args.to.json {
         say(&serde_json::to_string(&report)?)?;
     } else {

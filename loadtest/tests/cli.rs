@@ -105,6 +105,31 @@ fn a_floor_compared_with_its_own_floor_is_alike() {
 }
 
 #[test]
+fn a_floor_costs_what_its_own_floor_costs() {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let floor = Floor::answering("cost", ITEMS);
+    let pid = floor.child.id().to_string();
+    let arguments =
+        ["cost", "--pid", &pid, "--scenario", "also-bought", "--round", "300ms", "--rounds", "2", "--connections", "4"];
+    let output = floor.measure(&[&arguments[..], &["--json"]].concat());
+    if cores < 2 {
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains("needs one of its own"), "{}", text(&output.stderr));
+        return;
+    }
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    for side in ["target", "floor"] {
+        let turns = report["costs"][0][side].as_array().expect("turns");
+        assert_eq!(turns.len(), 2, "{report}");
+        assert!(turns.iter().all(|turn| turn["requests"].as_u64() > Some(0)), "{report}");
+    }
+
+    let output = floor.measure(&["cost", "--pid", "4194305", "--scenario", "also-bought"]);
+    assert_eq!(output.status.code(), Some(1), "no process has that number");
+}
+
+#[test]
 fn an_answer_that_is_no_decision_is_not_measured() {
     let floor = Floor::answering("nonsense", r#"{"request_id":"r"}"#);
     let output = floor.measure(&["compare", "--scenario", "also-bought", "--no-max"]);

@@ -1,23 +1,29 @@
 //! Where candidates come from: one function per rung.
+//!
+//! A rung offers its candidates one after the other, best first, and stops when whoever takes them has enough: most
+//! pages want eight of a thousand.
 
-use std::collections::HashMap;
+use std::collections::BinaryHeap;
+use std::ops::ControlFlow;
 
-use rapport_models::next_item::Scratch;
+use rapport_models::next_item;
 
 use super::Context;
 use super::placement::Rung;
+use super::slots::{SlotMap, SlotSet};
+use crate::catalog::{Index, Slot};
 use crate::event::Timestamp;
 use crate::live::Snapshot;
 use crate::live::serving::Relation;
-use crate::profile::view;
+use crate::profile::{Memory, Seen, view};
 
 /// Candidates a rung gives at most, so that a narrow filter still finds enough and a huge catalog is not walked whole.
-const MOST: usize = 1_000;
+pub(super) const MOST: usize = 1_000;
 /// Items of a visit that are looked at.
 const VISIT: usize = 20;
 
 /// An item that might be shown.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
     /// Its place in the catalog.
     pub slot: u32,
@@ -29,210 +35,320 @@ pub struct Candidate {
     pub because: Option<u32>,
 }
 
+/// Who takes candidates; breaks off when the page is full.
+pub trait Taker {
+    /// Takes the next best candidate.
+    fn take(&mut self, candidate: Candidate) -> ControlFlow<()>;
+}
+
+/// Memory candidates are worked out in; grows to the largest request met, then stays.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    cart: Vec<u32>,
+    visit: Vec<u32>,
+    known: SlotSet,
+    /// The items of the visit that the model is asked about: slots, newest first.
+    recent: Vec<u32>,
+    /// The same in the build's numbers, oldest first.
+    asked: Vec<u32>,
+    predicted: Vec<(u32, f32)>,
+    model: next_item::Scratch,
+    sums: Sums,
+}
+
 /// Makes candidates for one page.
 #[derive(Debug)]
 pub struct Candidates<'a> {
     snapshot: &'a Snapshot,
-    context: &'a Context<'a>,
+    memory: Option<&'a Memory>,
     now: Timestamp,
-    scratch: Scratch,
+    /// The page is about an item, known or not.
+    about_an_item: bool,
+    item: Option<u32>,
+    scratch: &'a mut Scratch,
 }
 
 impl<'a> Candidates<'a> {
-    /// Returns the sources for one page.
-    pub fn new(snapshot: &'a Snapshot, context: &'a Context<'a>, now: Timestamp) -> Self {
-        Self { snapshot, context, now, scratch: Scratch::default() }
+    /// Returns the sources for one page; what the catalog does not know is left out.
+    pub fn new(snapshot: &'a Snapshot, context: &Context<'a>, now: Timestamp, scratch: &'a mut Scratch) -> Self {
+        let find = |id: &&str| snapshot.index.find(id);
+        scratch.sums.clear();
+        scratch.cart.clear();
+        scratch.cart.extend(context.cart.iter().filter_map(find));
+        scratch.known.clear();
+        scratch.visit.clear();
+        scratch.visit.extend(context.visit.iter().filter_map(find).filter(|slot| scratch.known.insert(*slot)));
+        let item = context.item.as_ref().and_then(find);
+        Self { snapshot, memory: context.memory, now, about_an_item: context.item.is_some(), item, scratch }
     }
 
-    /// Returns a rung's candidates, best first.
-    pub fn from(&mut self, rung: Rung, placement: &str, count: usize) -> Vec<Candidate> {
+    /// Returns the slot of the item the page is about.
+    pub fn item(&self) -> Option<u32> {
+        self.item
+    }
+
+    /// Returns the slots of what is in the cart.
+    pub fn cart(&self) -> &[u32] {
+        &self.scratch.cart
+    }
+
+    /// Offers a rung's candidates, best first, until the taker breaks off.
+    ///
+    /// `enough` is how many will most likely do; it saves work and changes nothing about the answer.
+    pub fn offer(&mut self, rung: Rung, placement: &str, enough: usize, taker: &mut impl Taker) -> ControlFlow<()> {
         match rung {
-            Rung::CoOccurrence => self.related(Relation::Bought, rung, placement),
-            Rung::CoView => self.related(Relation::Viewed, rung, placement),
-            Rung::Session => self.session(),
-            Rung::Affinity => self.affinity(),
-            Rung::History => self.remembered(rung, |memory| &memory.viewed),
-            Rung::Repeat => self.remembered(rung, |memory| &memory.bought),
-            Rung::Trending => ranked(rung, &self.snapshot.trending),
-            Rung::PopularInCategory => self.popular_in_category(),
-            Rung::Popular => ranked(rung, &self.snapshot.popular),
-            Rung::Catalog => self.catalog(count),
+            Rung::CoOccurrence => self.related(Relation::Bought, rung, placement, taker),
+            Rung::CoView => self.related(Relation::Viewed, rung, placement, taker),
+            Rung::Session => self.session(enough, taker),
+            Rung::Affinity => self.affinity(taker),
+            Rung::History => self.remembered(rung, |memory| &memory.viewed, taker),
+            Rung::Repeat => self.remembered(rung, |memory| &memory.bought, taker),
+            Rung::Trending => ranked(rung, &self.snapshot.trending, taker),
+            Rung::PopularInCategory => self.popular_in_category(taker),
+            Rung::Popular => ranked(rung, &self.snapshot.popular, taker),
+            Rung::Catalog => self.catalog(enough, taker),
         }
     }
 
     /// What goes with the item of the page; for a basket, with everything in it.
-    fn related(&self, relation: Relation, rung: Rung, placement: &str) -> Vec<Candidate> {
-        let Some(build) = &self.snapshot.build else { return Vec::new() };
-        let index = &self.snapshot.index;
-        let basket = placement == "bought-together";
-        let anchors: Vec<u32> = self
-            .context
-            .item
-            .iter()
-            .chain(self.context.cart.iter().filter(|_| basket || self.context.item.is_none()))
-            .filter_map(|id| index.find(id.as_str()))
-            .collect();
-        let single = anchors.len() == 1;
-        let mut found: Vec<Candidate> = Vec::new();
-        let mut place: HashMap<u32, usize> = HashMap::new();
-        for anchor in anchors {
-            let Some(item) = self.snapshot.item_of(anchor) else { continue };
-            let row = build.neighbors(relation, item);
-            if single {
-                // One row names each item once and is best first already.
-                let neighbors = row.items.iter().zip(row.scores).zip(row.support);
-                let known = neighbors.filter_map(|((&neighbor, &score), &support)| {
-                    let slot = self.snapshot.slot_of(neighbor)?;
-                    Some(Candidate { slot, score, rung, support, because: Some(anchor) })
-                });
-                return known.collect();
-            }
-            for ((&neighbor, &score), &support) in row.items.iter().zip(row.scores).zip(row.support) {
-                let Some(slot) = self.snapshot.slot_of(neighbor) else { continue };
-                match place.get(&slot) {
-                    // Going with several items of the basket counts for each.
-                    Some(&known) => {
-                        found[known].score += score;
-                        if support > found[known].support {
-                            found[known].support = support;
-                            found[known].because = Some(anchor);
-                        }
-                    }
-                    None => {
-                        place.insert(slot, found.len());
-                        found.push(Candidate { slot, score, rung, support, because: Some(anchor) });
-                    }
+    fn related(&mut self, relation: Relation, rung: Rung, placement: &str, taker: &mut impl Taker) -> ControlFlow<()> {
+        let snapshot = self.snapshot;
+        let Some(build) = &snapshot.build else { return ControlFlow::Continue(()) };
+        let with_cart = placement == "bought-together" || !self.about_an_item;
+        let cart: &[u32] = if with_cart { &self.scratch.cart } else { &[] };
+        let sums = &mut self.scratch.sums;
+        let neighbors = |anchor: u32| {
+            let row = snapshot.item_of(anchor).map(|item| build.neighbors(relation, item)).unwrap_or_default();
+            let neighbors = row.items.iter().zip(row.scores).zip(row.support);
+            neighbors.filter_map(move |((&neighbor, &score), &support)| {
+                let slot = snapshot.slot_of(neighbor)?;
+                Some(Candidate { slot, score, rung, support, because: Some(anchor) })
+            })
+        };
+        if let (Some(anchor), []) | (None, &[anchor]) = (self.item, cart) {
+            // One row names each item once and is best first already.
+            return neighbors(anchor).try_for_each(|candidate| taker.take(candidate));
+        }
+        for &anchor in self.item.iter().chain(cart) {
+            for candidate in neighbors(anchor) {
+                // Going with several items of the basket counts for each.
+                let sum = sums.add(candidate);
+                if candidate.support > sum.support {
+                    (sum.support, sum.because) = (candidate.support, candidate.because);
                 }
             }
         }
-        sort(&mut found);
-        found
+        sums.offer(taker)
     }
 
     /// What goes with the items of this visit, the latest first.
-    fn session(&mut self) -> Vec<Candidate> {
-        let Some(build) = &self.snapshot.build else { return Vec::new() };
-        let index = &self.snapshot.index;
-        let mut slots: Vec<u32> = self.context.visit.iter().filter_map(|id| index.find(id.as_str())).take(VISIT).collect();
-        if slots.is_empty() {
+    fn session(&mut self, enough: usize, taker: &mut impl Taker) -> ControlFlow<()> {
+        let snapshot = self.snapshot;
+        let Some(build) = &snapshot.build else { return ControlFlow::Continue(()) };
+        let Scratch { visit, recent, asked, predicted, model, sums, .. } = &mut *self.scratch;
+        recent.clear();
+        recent.extend(visit.iter().take(VISIT));
+        if recent.is_empty() {
             // A visit that has not looked at anything yet goes on from the last one.
-            let memory = self.context.memory.into_iter();
-            slots = memory
-                .flat_map(|m| m.viewed.iter().chain(&m.carted).chain(&m.bought))
-                .filter_map(|seen| index.find(seen.item.as_str()))
-                .take(VISIT)
-                .collect();
+            let last = self.memory.into_iter().flat_map(|m| m.viewed.iter().chain(&m.carted).chain(&m.bought));
+            recent.extend(last.filter_map(|seen| snapshot.index.find(seen.item.as_str())).take(VISIT));
         }
         // The model wants the oldest first.
-        let visit: Vec<u32> = slots.iter().rev().filter_map(|slot| self.snapshot.item_of(*slot)).collect();
-        let because = slots.first().copied();
-        let mut predicted = Vec::new();
-        build.next_items(&visit, MOST, &mut self.scratch, &mut predicted);
-        let mut found: Vec<Candidate> = predicted
-            .into_iter()
-            .filter_map(|(item, score)| {
-                let slot = self.snapshot.slot_of(item)?;
+        asked.clear();
+        asked.extend(recent.iter().rev().filter_map(|slot| snapshot.item_of(*slot)));
+        let because = recent.first().copied();
+        let (mut given, mut offered_any) = (0, false);
+        for most in [enough.saturating_add(recent.len()).min(MOST), MOST] {
+            build.next_items(asked, most, model, predicted);
+            // The longer list begins with the shorter one.
+            for &(item, score) in predicted.iter().skip(given) {
                 // What was just looked at is no news; the placement for it is recently-viewed.
-                (!slots.contains(&slot)).then_some(Candidate { slot, score, rung: Rung::Session, support: 0, because })
-            })
-            .collect();
-        if found.is_empty() {
-            // Shops that only know orders: what is bought with what was looked at.
-            let mut sums: HashMap<u32, Candidate> = HashMap::new();
-            for (back, &anchor) in slots.iter().enumerate() {
-                let Some(item) = self.snapshot.item_of(anchor) else { continue };
-                let row = build.neighbors(Relation::Bought, item);
-                #[expect(clippy::cast_precision_loss, reason = "a visit has at most 20 items here")]
-                let fade = (-(back as f32) / 2.5).exp();
-                for ((&neighbor, &score), &support) in row.items.iter().zip(row.scores).zip(row.support) {
-                    let Some(slot) = self.snapshot.slot_of(neighbor).filter(|slot| !slots.contains(slot)) else { continue };
-                    let entry = sums.entry(slot).or_insert(Candidate {
-                        slot,
-                        score: 0.0,
-                        rung: Rung::Session,
-                        support,
-                        because: Some(anchor),
-                    });
-                    entry.score += fade * score;
-                }
+                let Some(slot) = snapshot.slot_of(item).filter(|slot| !recent.contains(slot)) else { continue };
+                offered_any = true;
+                taker.take(Candidate { slot, score, rung: Rung::Session, support: 0, because })?;
             }
-            found = sums.into_values().collect();
-            sort(&mut found);
+            given = predicted.len();
+            if given < most || most == MOST {
+                break;
+            }
         }
-        found
+        if offered_any {
+            return ControlFlow::Continue(());
+        }
+        // Shops that only know orders: what is bought with what was looked at.
+        for (back, &anchor) in recent.iter().enumerate() {
+            let Some(item) = snapshot.item_of(anchor) else { continue };
+            let row = build.neighbors(Relation::Bought, item);
+            #[expect(clippy::cast_precision_loss, reason = "a visit has at most 20 items here")]
+            let fade = (-(back as f32) / 2.5).exp();
+            for ((&neighbor, &score), &support) in row.items.iter().zip(row.scores).zip(row.support) {
+                let Some(slot) = snapshot.slot_of(neighbor).filter(|slot| !recent.contains(slot)) else { continue };
+                sums.add(Candidate { slot, score: fade * score, rung: Rung::Session, support, because: Some(anchor) });
+            }
+        }
+        sums.offer(taker)
     }
 
     /// What is popular in the categories this visitor likes.
-    fn affinity(&self) -> Vec<Candidate> {
-        let Some(memory) = self.context.memory else { return Vec::new() };
-        let mut found: Vec<Candidate> = Vec::new();
+    fn affinity(&mut self, taker: &mut impl Taker) -> ControlFlow<()> {
+        let Some(memory) = self.memory else { return ControlFlow::Continue(()) };
+        let sums = &mut self.scratch.sums;
         for (category, interest) in view::affinities(&memory.categories, self.now).into_iter().take(5) {
             let list = self.snapshot.popular_in(category);
             let best = list.first().map_or(1.0, |(_, score)| score.max(f32::MIN_POSITIVE));
             for &(slot, score) in list {
                 #[expect(clippy::cast_possible_truncation, reason = "a weight; its size matters, not its digits")]
                 let score = (interest as f32) * score / best;
-                match found.iter_mut().find(|c| c.slot == slot) {
-                    Some(known) => known.score = known.score.max(score),
-                    None => found.push(Candidate { slot, score, rung: Rung::Affinity, support: 0, because: None }),
-                }
+                sums.greatest(Candidate { slot, score, rung: Rung::Affinity, support: 0, because: None });
             }
         }
-        sort(&mut found);
-        found
+        sums.offer(taker)
     }
 
-    fn remembered(&self, rung: Rung, list: fn(&crate::profile::Memory) -> &Vec<crate::profile::Seen>) -> Vec<Candidate> {
+    fn remembered(&mut self, rung: Rung, list: fn(&Memory) -> &Vec<Seen>, taker: &mut impl Taker) -> ControlFlow<()> {
+        let Scratch { visit, known, .. } = &mut *self.scratch;
         let index = &self.snapshot.index;
-        let mut slots: Vec<u32> = Vec::new();
-        if rung == Rung::History {
-            // What this page says it saw is newer than what is stored.
-            slots.extend(self.context.visit.iter().filter_map(|id| index.find(id.as_str())));
-        }
-        let memory = self.context.memory.into_iter();
-        slots.extend(memory.flat_map(|m| list(m).iter()).filter_map(|seen| index.find(seen.item.as_str())));
-        let mut known = std::collections::HashSet::new();
-        slots.retain(|slot| known.insert(*slot));
-        let found = slots.into_iter().take(MOST).enumerate().map(|(n, slot)| {
+        // What this page says it saw is newer than what is stored.
+        let visit: &[u32] = if rung == Rung::History { visit } else { &[] };
+        let stored = self.memory.into_iter().flat_map(|m| list(m).iter()).filter_map(|seen| index.find(seen.item.as_str()));
+        known.clear();
+        let slots = visit.iter().copied().chain(stored).filter(|slot| known.insert(*slot));
+        for (n, slot) in slots.take(MOST).enumerate() {
             #[expect(clippy::cast_precision_loss, reason = "at most a thousand")]
             let score = 1.0 / (n as f32 + 1.0);
-            Candidate { slot, score, rung, support: 0, because: None }
-        });
-        found.collect()
+            taker.take(Candidate { slot, score, rung, support: 0, because: None })?;
+        }
+        ControlFlow::Continue(())
     }
 
-    fn popular_in_category(&self) -> Vec<Candidate> {
-        let index = &self.snapshot.index;
-        let anchor = self.context.item.iter().chain(&self.context.cart).find_map(|id| index.find(id.as_str()));
-        let Some(anchor) = anchor else { return Vec::new() };
-        let Some(item) = index.slot(anchor).map(crate::catalog::Slot::item) else { return Vec::new() };
+    fn popular_in_category(&mut self, taker: &mut impl Taker) -> ControlFlow<()> {
+        let Scratch { cart, known, .. } = &mut *self.scratch;
+        let index: &Index = &self.snapshot.index;
+        let Some(anchor) = self.item.or(cart.first().copied()) else { return ControlFlow::Continue(()) };
+        let Some(item) = index.slot(anchor).map(Slot::item) else { return ControlFlow::Continue(()) };
+        known.clear();
         // The narrowest category first.
-        let mut found: Vec<Candidate> = Vec::new();
         for category in item.categories.iter().rev() {
             for &(slot, score) in self.snapshot.popular_in(category) {
-                if !found.iter().any(|c| c.slot == slot) {
-                    found.push(Candidate { slot, score, rung: Rung::PopularInCategory, support: 0, because: Some(anchor) });
+                if known.insert(slot) {
+                    taker.take(Candidate { slot, score, rung: Rung::PopularInCategory, support: 0, because: Some(anchor) })?;
                 }
             }
         }
-        found
+        ControlFlow::Continue(())
     }
 
     /// Anything there is: from the newest item of the catalog backwards, as far as it takes to fill the page.
-    fn catalog(&self, count: usize) -> Vec<Candidate> {
+    fn catalog(&self, enough: usize, taker: &mut impl Taker) -> ControlFlow<()> {
         let len = u32::try_from(self.snapshot.index.len()).unwrap_or(u32::MAX);
-        let most = u32::try_from(MOST.max(count)).unwrap_or(u32::MAX);
-        (0..len.min(most))
-            .map(|n| Candidate { slot: len - 1 - n, score: 0.0, rung: Rung::Catalog, support: 0, because: None })
-            .collect()
+        (0..len)
+            .rev()
+            .take(MOST.max(enough))
+            .try_for_each(|slot| taker.take(Candidate { slot, score: 0.0, rung: Rung::Catalog, support: 0, because: None }))
     }
 }
 
-fn ranked(rung: Rung, list: &[(u32, f32)]) -> Vec<Candidate> {
-    list.iter().take(MOST).map(|&(slot, score)| Candidate { slot, score, rung, support: 0, because: None }).collect()
+fn ranked(rung: Rung, list: &[(u32, f32)], taker: &mut impl Taker) -> ControlFlow<()> {
+    let mut candidates = list.iter().take(MOST).map(|&(slot, score)| Candidate { slot, score, rung, support: 0, because: None });
+    candidates.try_for_each(|candidate| taker.take(candidate))
 }
 
-/// Best first; ties by place, so that the same question has the same answer.
-fn sort(found: &mut [Candidate]) {
-    found.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot)));
+/// Candidates that several lists may name, each once.
+#[derive(Debug, Default)]
+struct Sums {
+    found: Vec<BestFirst>,
+    place: SlotMap<usize>,
+}
+
+impl Sums {
+    fn clear(&mut self) {
+        self.found.clear();
+        self.place.clear();
+    }
+
+    /// Adds a candidate's score to what it has; the rest is the first's.
+    fn add(&mut self, candidate: Candidate) -> &mut Candidate {
+        let (known, is_new) = self.entry(candidate);
+        if !is_new {
+            known.score += candidate.score;
+        }
+        known
+    }
+
+    /// Keeps the greater of a candidate's scores.
+    fn greatest(&mut self, candidate: Candidate) {
+        let (known, _) = self.entry(candidate);
+        known.score = known.score.max(candidate.score);
+    }
+
+    fn entry(&mut self, candidate: Candidate) -> (&mut Candidate, bool) {
+        let next = self.found.len();
+        let place = *self.place.entry(candidate.slot).or_insert(next);
+        if place == next {
+            self.found.push(BestFirst(candidate));
+        }
+        (&mut self.found[place].0, place == next)
+    }
+
+    /// Offers what was gathered, best first, and begins anew.
+    fn offer(&mut self, taker: &mut impl Taker) -> ControlFlow<()> {
+        // A heap sorts no further than the taker goes.
+        let mut heap = BinaryHeap::from(std::mem::take(&mut self.found));
+        let mut flow = ControlFlow::Continue(());
+        while flow.is_continue()
+            && let Some(BestFirst(candidate)) = heap.pop()
+        {
+            flow = taker.take(candidate);
+        }
+        self.found = heap.into_vec();
+        self.clear();
+        flow
+    }
+}
+
+/// Greater is better; ties go to the lower slot, so that the same question has the same answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct BestFirst(Candidate);
+
+impl Ord for BestFirst {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.score.total_cmp(&other.0.score).then(other.0.slot.cmp(&self.0.slot))
+    }
+}
+
+impl PartialOrd for BestFirst {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Eq for BestFirst {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes so many and no more.
+    struct First(usize, Vec<(u32, f32)>);
+
+    impl Taker for First {
+        fn take(&mut self, candidate: Candidate) -> ControlFlow<()> {
+            self.1.push((candidate.slot, candidate.score));
+            if self.1.len() < self.0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        }
+    }
+
+    #[test]
+    fn sums_are_offered_best_first_ties_by_slot_and_then_begin_anew() {
+        let mut sums = Sums::default();
+        for (most, expected) in [(9, &[(7, 3.0), (2, 2.0), (5, 2.0), (1, 1.0)][..]), (2, &[(7, 3.0), (2, 2.0)])] {
+            for (slot, score) in [(5, 2.0), (7, 1.0), (1, 1.0), (2, 2.0), (7, 2.0)] {
+                sums.add(Candidate { slot, score, rung: Rung::Session, support: 0, because: None });
+            }
+            let mut first = First(most, Vec::new());
+            let flow = sums.offer(&mut first);
+            assert_eq!(first.1, expected);
+            assert_eq!(flow.is_break(), expected.len() == most);
+        }
+    }
 }

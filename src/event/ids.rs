@@ -31,7 +31,9 @@ fn check(text: &str, max: usize) -> Result<(), IdError> {
         return Err(IdError::TooLong(max));
     }
     // Control characters break logs, CSV files and the NUL-separated keys of the stores.
-    if text.chars().any(char::is_control) {
+    // In UTF-8 the others begin with 0xC2; hardly any id has such a letter.
+    let suspicious = |byte: u8| byte < 0x20 || byte == 0x7f || byte == 0xc2;
+    if text.bytes().any(suspicious) && text.chars().any(char::is_control) {
         return Err(IdError::Control);
     }
     Ok(())
@@ -46,8 +48,13 @@ macro_rules! id_type {
         impl $name {
             /// Returns the id, checked for length and control characters.
             pub fn new(text: &str) -> Result<Self, IdError> {
-                check(text, $max)?;
+                Self::check(text)?;
                 Ok(Self(text.into()))
+            }
+
+            /// Checks a text that is only looked up.
+            pub fn check(text: &str) -> Result<(), IdError> {
+                check(text, $max)
             }
 
             /// Returns the id as the outside world writes it.
@@ -136,10 +143,14 @@ pub fn random_hex(rng: &mut impl rand::Rng) -> String {
 
 /// Returns `bytes` in lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
-    // By table: every request makes an id of its own and hashes a key.
+    // By table: every request makes an id of its own.
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
 }
 
 #[cfg(test)]

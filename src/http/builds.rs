@@ -13,7 +13,7 @@ use crate::secrets::Role;
 
 /// `GET /v1/builds`
 pub async fn list(app: web::Data<Arc<App>>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let caller = Caller::of(&app, &request, &Query::of(&request)?, None, now(&app))?.with_role(Role::Analyst)?;
+    let caller = Caller::of(&app, &request, &Query::of(&request), None, now(&app))?.with_role(Role::Analyst)?;
     let site = caller.site;
     let serving = site.live.snapshot().build.as_ref().map(|b| b.id.clone());
     let builds = web::block(move || crate::build::list(&site.models_dir)).await.map_err(|e| Problem::internal(&e))?;
@@ -23,7 +23,7 @@ pub async fn list(app: web::Data<Arc<App>>, request: HttpRequest) -> Result<Http
 
 /// `POST /v1/builds/{build}:activate` and `POST /v1/builds:rollback`; the server serves it within a moment.
 pub async fn activate(app: web::Data<Arc<App>>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let caller = Caller::of(&app, &request, &Query::of(&request)?, None, now(&app))?.with_role(Role::Merchandiser)?;
+    let caller = Caller::of(&app, &request, &Query::of(&request), None, now(&app))?.with_role(Role::Merchandiser)?;
     let id = super::path_part(&request, "build");
     let dir = caller.site.models_dir.clone();
     let activated = web::block(move || crate::build::activate(&dir, &id)).await.map_err(|e| Problem::internal(&e))?;
@@ -34,7 +34,7 @@ pub async fn activate(app: web::Data<Arc<App>>, request: HttpRequest) -> Result<
 
 /// `POST /v1/builds:rollback`
 pub async fn rollback(app: web::Data<Arc<App>>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let caller = Caller::of(&app, &request, &Query::of(&request)?, None, now(&app))?.with_role(Role::Merchandiser)?;
+    let caller = Caller::of(&app, &request, &Query::of(&request), None, now(&app))?.with_role(Role::Merchandiser)?;
     let dir = caller.site.models_dir.clone();
     let rolled = web::block(move || crate::build::rollback(&dir)).await.map_err(|e| Problem::internal(&e))?;
     let id = rolled.map_err(|e| Problem::new(Code::UnknownBuild, format!("{e}.")))?;

@@ -1,9 +1,10 @@
 //! Who is calling: a key, found where browsers and servers may put it, or a person's token.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{AUTHORIZATION, COOKIE, ORIGIN, USER_AGENT};
+use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderName, ORIGIN, USER_AGENT};
 
 use super::problem::{Code, Problem};
 use crate::app::App;
@@ -28,7 +29,13 @@ pub enum Who {
 
 impl Caller {
     /// Returns the caller of a request that may carry its key in the header, the address or the body.
-    pub fn of(app: &App, request: &HttpRequest, query: &Query, body_key: Option<&str>, now: Timestamp) -> Result<Self, Problem> {
+    pub fn of(
+        app: &App,
+        request: &HttpRequest,
+        query: &Query<'_>,
+        body_key: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Self, Problem> {
         let header = request.headers().get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
         let header = match header {
             None => None,
@@ -78,7 +85,7 @@ impl Caller {
         Ok(Self { site, who: Who::Key(key) })
     }
 
-    fn person(app: &App, query: &Query, token: &str, now: Timestamp) -> Result<Self, Problem> {
+    fn person(app: &App, query: &Query<'_>, token: &str, now: Timestamp) -> Result<Self, Problem> {
         let claims = app.secrets.claims(token, now).ok_or_else(|| {
             Problem::new(Code::InvalidKey, "The token is not ours or has expired; make one with `rapport token`.")
         })?;
@@ -131,15 +138,15 @@ impl Caller {
 }
 
 /// Returns what an `Authorization` header carries: a bearer token, or Segment's write key as a user name.
-fn credentials(value: &str) -> Result<String, Problem> {
+fn credentials(value: &str) -> Result<Cow<'_, str>, Problem> {
     let malformed = || Problem::new(Code::InvalidKey, "The Authorization header must read `Bearer KEY`.");
     let (scheme, rest) = value.split_once(' ').ok_or_else(malformed)?;
     if scheme.eq_ignore_ascii_case("bearer") {
-        return Ok(rest.trim().to_owned());
+        return Ok(rest.trim().into());
     }
     if scheme.eq_ignore_ascii_case("basic") {
         let decoded = base64_decode(rest.trim()).and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(malformed)?;
-        return Ok(decoded.split(':').next().unwrap_or_default().to_owned());
+        return Ok(decoded.split(':').next().unwrap_or_default().to_owned().into());
     }
     Err(malformed())
 }
@@ -170,19 +177,17 @@ fn base64_decode(text: &str) -> Option<Vec<u8>> {
 
 /// The parameters behind the `?`.
 #[derive(Debug, Default)]
-pub struct Query(Vec<(String, String)>);
+pub struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
-impl Query {
-    /// Returns the parameters of a request.
-    pub fn of(request: &HttpRequest) -> Result<Self, Problem> {
-        actix_web::web::Query::<Vec<(String, String)>>::from_query(request.query_string())
-            .map(|pairs| Self(pairs.into_inner()))
-            .map_err(|_| Problem::new(Code::InvalidRequest, "The parameters behind the `?` cannot be read."))
+impl<'a> Query<'a> {
+    /// Returns the parameters of a request; of letters that are no UTF-8 a replacement is read.
+    pub fn of(request: &'a HttpRequest) -> Self {
+        Self(form_urlencoded::parse(request.query_string().as_bytes()).collect())
     }
 
     /// Returns a parameter; the first, where it is given twice.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| &**value)
     }
 }
 
@@ -196,9 +201,12 @@ pub fn user_agent(request: &HttpRequest) -> Option<&str> {
     request.headers().get(USER_AGENT).and_then(|h| h.to_str().ok())
 }
 
+/// The browser's privacy signal (Global Privacy Control, W3C).
+const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
+
 /// Returns whether the browser's privacy signal is set.
 pub fn gpc(request: &HttpRequest) -> bool {
-    request.headers().get("Sec-GPC").is_some_and(|h| h.as_bytes() == b"1")
+    request.headers().get(&SEC_GPC).is_some_and(|h| h.as_bytes() == b"1")
 }
 
 /// Returns whether the page was loaded over HTTPS, by our socket or a proxy we trust.

@@ -22,7 +22,7 @@ const MAX_BULK: usize = 32 << 20;
 const AT_ONCE: usize = 50_000;
 
 fn caller(app: &App, request: &HttpRequest) -> Result<Caller, Problem> {
-    Caller::of(app, request, &Query::of(request)?, None, now(app))?.server()
+    Caller::of(app, request, &Query::of(request), None, now(app))?.server()
 }
 
 /// `POST /v1/catalog/items`: one item, an array, or NDJSON with an item a line. Each line has its own result.
@@ -201,7 +201,7 @@ pub async fn delete_item(app: web::Data<Arc<App>>, request: HttpRequest) -> Resu
 /// `GET /v1/catalog/items?cursor&limit`: in the order items became known.
 pub async fn list_items(app: web::Data<Arc<App>>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let caller = caller(&app, &request)?;
-    let query = Query::of(&request)?;
+    let query = Query::of(&request);
     let number = |name: &str, default: usize| match query.get(name) {
         None => Ok(default),
         Some(text) => text.parse().map_err(|_| Problem::invalid(name, "must be a whole number")),

@@ -2,13 +2,15 @@
 
 pub mod answer;
 pub mod asked;
+pub mod fields;
 
-use std::collections::{BTreeMap, HashSet};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::header::SET_COOKIE;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, SET_COOKIE};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -21,7 +23,7 @@ use super::{body, now};
 use crate::app::App;
 use crate::collect::beacon::{self, Entry};
 use crate::collect::validate::Envelope;
-use crate::decide::placement::{self, Kind};
+use crate::decide::placement::{self, Kind, Placement};
 use crate::decide::{Ask, Context, decide};
 use crate::event::ids::random_hex;
 use crate::event::object::Object;
@@ -29,24 +31,24 @@ use crate::event::{ItemId, Timestamp, VisitorId, json};
 use crate::profile::store::ProfileStore;
 use crate::profile::{Profile, view};
 
-/// `GET /v1/recommendations/{placement}`
-pub async fn recommendations(app: web::Data<Arc<App>>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+/// `GET /v1/recommendations/{placement}`; nothing stands for a name that is no placement's.
+pub async fn recommendations(
+    placement: Option<&'static Placement>,
+    app: web::Data<Arc<App>>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let _timer = app.metrics.decision_seconds.start_timer();
     let now = now(&app);
-    let query = Query::of(&request)?;
+    let query = Query::of(&request);
     let caller = Caller::of(&app, &request, &query, None, now)?;
     let whose = events::whose(&app, &caller, &request, query.get("visitor_id"))?;
-    let name = request.match_info().query("placement");
     let filter = match query.get("filter") {
         None | Some("") => None,
         Some(text) => Some(
             serde_json::from_str(text).map_err(|e| Problem::new(Code::InvalidFilter, format!("`filter` is no JSON: {e}.")))?,
         ),
     };
-    let list = |field: &str| -> Vec<IdBody> {
-        let text = query.get(field).unwrap_or_default();
-        text.split(',').filter(|id| !id.is_empty()).map(|id| IdBody::Text(id.to_owned())).collect()
-    };
+    let ids = |field: &str| parts(query.get(field).unwrap_or_default()).map(IdBody).collect();
     let count = match query.get("count") {
         None => None,
         Some(text) => Some(text.parse().map_err(|_| Problem::invalid("count", "must be a whole number"))?),
@@ -57,28 +59,33 @@ pub async fn recommendations(app: web::Data<Arc<App>>, request: HttpRequest) -> 
         Some(_) => return Err(Problem::invalid("explain", "must be true or false")),
     };
     let wanted = PlacementBody {
-        id: name.to_owned(),
+        id: placement.map_or_else(|| request.match_info().query("placement"), |known| known.id).into(),
         count,
         filter,
-        exclude_ids: list("exclude_ids"),
-        fields: query.get("fields").map(|text| text.split(',').filter(|f| !f.is_empty()).map(str::to_owned).collect()),
+        exclude_ids: ids("exclude_ids"),
+        fields: query.get("fields").map(|text| parts(text).collect()),
     };
     let context = ContextBody {
-        item_id: query.get("item_id").filter(|id| !id.is_empty()).map(|id| IdBody::Text(id.to_owned())),
-        cart: list("cart"),
-        viewed: list("viewed"),
+        item_id: query.get("item_id").filter(|id| !id.is_empty()).map(|id| IdBody(id.into())),
+        cart: ids("cart"),
+        viewed: ids("viewed"),
     };
-    let page = check(&app, &caller, &context, vec![wanted], explain, None)?;
+    let page = check(&app, &caller, context, std::iter::once(wanted), explain, None)?;
     let envelope = events::envelope(&app, &caller, &request, &whose, &BatchWords::default(), now);
     let decided = decide_asked(&app, &caller, &envelope, &whose, page, &[], now).await;
-    Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(decided.one()))
+    Ok(answer().body(decided.one()))
+}
+
+/// Returns what stands between the commas of a parameter.
+fn parts(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    text.split(',').filter(|part| !part.is_empty()).map(Cow::Borrowed)
 }
 
 /// `POST /v1/decide`
 pub async fn decide_page(app: web::Data<Arc<App>>, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
     let _timer = app.metrics.decision_seconds.start_timer();
     let now = now(&app);
-    let query = Query::of(&request)?;
+    let query = Query::of(&request);
     body::check_type(&request)?;
     let bytes = body::read(&request, payload, app.config.collect.server_body_kib << 10).await?;
     let text =
@@ -89,7 +96,7 @@ pub async fn decide_page(app: web::Data<Arc<App>>, request: HttpRequest, payload
     })?;
     let caller = Caller::of(&app, &request, &query, body.key.as_deref(), now)?;
     let caps = events::caps_of(&app, &caller, bytes.len())?;
-    let whose = events::whose(&app, &caller, &request, body.visitor_id.as_ref().map(IdBody::text).as_deref())?;
+    let whose = events::whose(&app, &caller, &request, body.visitor_id.as_ref().map(|id| &*id.0))?.or_new();
     let invalid = |r: crate::event::Rejection| Problem::new(Code::InvalidRequest, r.detail);
     let words = BatchWords {
         session_id: body.session_id,
@@ -103,8 +110,8 @@ pub async fn decide_page(app: web::Data<Arc<App>>, request: HttpRequest, payload
             .map_err(invalid)?
             .unwrap_or_default(),
     };
-    let placements = body.placements.into_iter().map(|Object(placement)| placement).collect();
-    let page = check(&app, &caller, &body.context.0, placements, body.explain, body.deadline_ms)?;
+    let placements = body.placements.into_iter().map(|Object(placement)| placement);
+    let page = check(&app, &caller, body.context.0, placements, body.explain, body.deadline_ms)?;
     let envelope = events::envelope(&app, &caller, &request, &whose, &words, now);
     let entries = beacon::entries(&body.events, caps);
     // What the page just did counts for its own answer, kept or not.
@@ -113,7 +120,8 @@ pub async fn decide_page(app: web::Data<Arc<App>>, request: HttpRequest, payload
     let mut events: Option<BatchAnswer> = None;
     // A withdrawal is recorded whether or not anything else happened.
     if !entries.is_empty() || envelope.consent.denies_something() {
-        match events::accept(&app, &request, &envelope, entries).await {
+        // Aside, so that a decision without events does not carry the room this takes.
+        match Box::pin(events::accept(&app, &request, &envelope, entries)).await {
             Ok((results, kept)) => {
                 kept_any = kept;
                 events = Some(results).filter(|_| !body.events.is_empty());
@@ -128,12 +136,19 @@ pub async fn decide_page(app: web::Data<Arc<App>>, request: HttpRequest, payload
         Some(events) => Some(serde_json::to_value(events).map_err(|e| Problem::internal(&e))?),
         None => events_lost.then(|| retry_all(&body.events)),
     };
-    let mut response = HttpResponse::Ok();
-    response.insert_header(("Cache-Control", "no-store"));
+    let mut response = answer();
     if let Some(cookie) = events::set_cookie(&app, &request, &envelope, &whose, kept_any) {
         response.insert_header((SET_COOKIE, cookie));
     }
-    Ok(response.json(decided.whole(events)))
+    Ok(response.body(decided.whole(events.as_ref())))
+}
+
+/// Begins an answer: JSON that holds for this moment and this visitor only.
+fn answer() -> HttpResponseBuilder {
+    let mut response = HttpResponse::Ok();
+    response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
+    response.insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
+    response
 }
 
 /// Nothing could be kept: every event of the request is to be sent again.
@@ -172,30 +187,32 @@ async fn usable_profile(app: &App, envelope: &Envelope, whose: &Whose, deadline:
 }
 
 /// Decides a page.
-async fn decide_asked(
+async fn decide_asked<'a>(
     app: &App,
     caller: &Caller,
     envelope: &Envelope,
     whose: &Whose,
-    page: Page,
+    page: Page<'a>,
     just_seen: &[ItemId],
     now: Timestamp,
-) -> Decided {
-    let profile = usable_profile(app, envelope, whose, page.deadline, now).await;
+) -> Decided<'a> {
+    let profile = if whose.is_known() {
+        // Aside, as few requests wait for a profile and all would carry the room it takes.
+        Box::pin(usable_profile(app, envelope, whose, page.deadline, now)).await
+    } else {
+        None
+    };
     let memory = profile.as_ref().map(|p| &p.memory);
-    let mut visit: Vec<ItemId> = just_seen.to_vec();
-    visit.extend(page.item.iter().cloned());
-    visit.extend(page.viewed);
-    let mut cart = page.cart;
-    if let Some(memory) = memory {
-        visit.extend(view::session_items(memory, now).into_iter().map(|(item, _)| item.clone()));
-        if cart.is_empty() {
-            cart = view::cart(memory).into_iter().map(|(item, _)| item).collect();
-        }
-    }
-    let mut known = HashSet::new();
-    visit.retain(|item| known.insert(item.clone()));
-    let context = Context { item: page.item, cart, visit, memory };
+    let stored_visit = memory.map(|memory| view::session_items(memory, now)).unwrap_or_default();
+    let stored_cart = memory.filter(|_| page.cart.is_empty()).map(view::cart).unwrap_or_default();
+    let said = just_seen.iter().map(ItemId::as_str).chain(page.item.as_deref()).chain(page.viewed.iter().map(|id| &**id));
+    let context = Context {
+        item: page.item.as_deref(),
+        cart: page.cart.iter().map(|id| &**id).chain(stored_cart.iter().map(|(item, _)| item.as_str())).collect(),
+        visit: said.chain(stored_visit.iter().map(|(item, _)| item.as_str())).collect(),
+        memory,
+        explain: page.explain,
+    };
     let asks: Vec<Ask<'_>> = page
         .wanted
         .iter()
@@ -209,7 +226,7 @@ async fn decide_asked(
 
 /// `GET /v1/placements`
 pub async fn placements(app: web::Data<Arc<App>>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let query = Query::of(&request)?;
+    let query = Query::of(&request);
     Caller::of(&app, &request, &query, None, now(&app))?.with_role(crate::secrets::Role::Analyst)?;
     let list: Vec<BTreeMap<&str, Value>> = placement::BUILT_IN
         .iter()

@@ -85,7 +85,16 @@ pub struct Whose {
 impl Whose {
     /// Returns whether there may be something to remember: proven, and not made up just now.
     pub fn is_known(&self) -> bool {
-        self.proven && !self.minted
+        self.visitor.is_some() && self.proven && !self.minted
+    }
+
+    /// Makes up a visitor where a page names nobody: what it sends may have to be kept under some id.
+    #[must_use]
+    pub fn or_new(self) -> Self {
+        if self.visitor.is_some() || self.proven {
+            return self;
+        }
+        Self { visitor: Secrets::mint(&mut rand::rng()), proven: true, minted: true, ..self }
     }
 }
 
@@ -102,10 +111,7 @@ pub fn whose(app: &App, caller: &Caller, request: &HttpRequest, body_id: Option<
     if let Some(visitor) = caller::cookie_visitor(app, &caller.site.id, request) {
         return Ok(Whose { visitor: Some(visitor), proven: true, minted: false, had_cookie: true });
     }
-    Ok(match body_id {
-        Some(visitor) => Whose { visitor: Some(visitor), proven: false, minted: false, had_cookie: false },
-        None => Whose { visitor: Secrets::mint(&mut rand::rng()), proven: true, minted: true, had_cookie: false },
-    })
+    Ok(Whose { visitor: body_id, proven: false, minted: false, had_cookie: false })
 }
 
 /// Returns what a batch says about all of its events.
@@ -159,7 +165,7 @@ pub fn set_cookie(app: &App, request: &HttpRequest, envelope: &Envelope, whose: 
 pub async fn post(app: web::Data<Arc<App>>, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
     let _timer = app.metrics.beacon_seconds.start_timer();
     let now = now(&app);
-    let query = Query::of(&request)?;
+    let query = Query::of(&request);
     body::check_type(&request)?;
     let bytes = body::read(&request, payload, app.config.collect.server_body_kib << 10).await?;
     let mut caller = None;
@@ -170,7 +176,7 @@ pub async fn post(app: web::Data<Arc<App>>, request: HttpRequest, payload: web::
         Ok::<Caps, Problem>(caps)
     })?;
     let Some(caller) = caller else { return Err(Problem::new(Code::MissingKey, "No key was sent.")) };
-    let whose = whose(&app, &caller, &request, beacon.visitor_id.as_deref())?;
+    let whose = whose(&app, &caller, &request, beacon.visitor_id.as_deref())?.or_new();
     let words = BatchWords { session_id: beacon.session_id, seq: beacon.seq, sent_at: beacon.sent_at, consent: beacon.consent };
     let envelope = envelope(&app, &caller, &request, &whose, &words, now);
     answer(&app, &request, &envelope, &whose, beacon.events, serde_json::to_vec).await
@@ -185,7 +191,7 @@ pub async fn post_segment(
 ) -> Result<HttpResponse, Problem> {
     let _timer = app.metrics.beacon_seconds.start_timer();
     let now = now(&app);
-    let query = Query::of(&request)?;
+    let query = Query::of(&request);
     body::check_type(&request)?;
     let bytes = body::read(&request, payload, app.config.collect.server_body_kib << 10).await?;
     let mut caller = None;
@@ -198,7 +204,7 @@ pub async fn post_segment(
     let Some(caller) = caller else { return Err(Problem::new(Code::MissingKey, "No key was sent.")) };
     // A call names its own visitor; a page without one is whom the cookie says.
     let named = batch.entries.iter().find_map(|e| e.decoded.as_ref().ok()?.visitor_id.clone());
-    let whose = whose(&app, &caller, &request, named.as_deref())?;
+    let whose = whose(&app, &caller, &request, named.as_deref())?.or_new();
     let words = BatchWords { sent_at: batch.sent_at, ..BatchWords::default() };
     let envelope = envelope(&app, &caller, &request, &whose, &words, now);
     answer(&app, &request, &envelope, &whose, batch.entries, |results| {

@@ -12,6 +12,9 @@ use actix_web::{Error, HttpResponse, web};
 use super::problem::{Code, Problem};
 use crate::app::App;
 
+/// Tells this middleware which problem an answer holds; it does not leave the server.
+pub const PROBLEM_CODE: HeaderName = HeaderName::from_static("x-problem-code");
+
 /// Answers preflights, puts CORS headers on every answer (errors too), and counts problems.
 pub async fn finish(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {
     let app = request.app_data::<web::Data<Arc<App>>>().cloned();
@@ -41,7 +44,8 @@ pub async fn finish(request: ServiceRequest, next: Next<impl MessageBody + 'stat
         allow(response.headers_mut(), origin);
     }
     response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
-    let code = response.headers_mut().remove("X-Problem-Code").next();
+    let refused = response.status().is_client_error() || response.status().is_server_error();
+    let code = if refused { response.headers_mut().remove(&PROBLEM_CODE).next() } else { None };
     if let (Some(app), Some(code)) = (app, code) {
         app.metrics.problems.with_label_values(&[code.to_str().unwrap_or("?")]).inc();
     } else if response.status() == StatusCode::BAD_REQUEST && !is_problem(response.headers()) {

@@ -5,6 +5,8 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 
+use super::middleware::PROBLEM_CODE;
+
 macro_rules! problem_codes {
     ($($(#[doc = $doc:literal])* $name:ident = $status:ident, $slug:literal;)*) => {
         /// The stable code of a problem.
@@ -150,7 +152,7 @@ impl ResponseError for Problem {
             // The draft standard's header beside the old one.
             response.insert_header(("RateLimit", format!("\"default\";r=0;t={}", self.retry_after.unwrap_or(1))));
         }
-        response.insert_header(("X-Problem-Code", self.code.slug()));
+        response.insert_header((PROBLEM_CODE, self.code.slug()));
         response.body(
             serde_json::json!({
                 "type": format!("/docs#{}", self.code.slug()),

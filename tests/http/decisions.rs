@@ -321,7 +321,7 @@ fn the_same_question_has_the_same_answer() {
         answer
     };
     let first = plain(&shop);
-    for _ in 0..5 {
+    for _ in 0..1_000 {
         assert_eq!(plain(&shop), first);
     }
     shop.server.kill();

@@ -14,15 +14,15 @@ static STARTED: AtomicU32 = AtomicU32::new(0);
 
 /// A floor in a process of its own, as the target is one; it ends with this value.
 #[derive(Debug)]
-pub(super) struct FloorProcess {
-    pub(super) target: Target,
+pub(crate) struct FloorProcess {
+    pub(crate) target: Target,
     child: Child,
     answer: PathBuf,
 }
 
 impl FloorProcess {
     /// Starts this very program as a floor that gives `answer`.
-    pub(super) fn start(answer: &Answer, workers: usize) -> Result<Self> {
+    pub(crate) fn start(answer: &Answer, workers: usize) -> Result<Self> {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let file = format!("rapport-floor-{}-{number}.answer", process::id());
         let file = std::env::temp_dir().join(file);
@@ -44,6 +44,11 @@ impl FloorProcess {
         let address = line.trim().rsplit(' ').next().unwrap_or_default();
         floor.target = address.parse().context("the floor did not start")?;
         Ok(floor)
+    }
+
+    /// Returns its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 }
 

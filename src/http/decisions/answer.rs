@@ -3,229 +3,108 @@
 use std::sync::Arc;
 
 use rapport_models::cooccurrence;
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
+use super::super::json_text::Json;
 use super::asked::Wanted;
-use crate::catalog::item::Item;
 use crate::decide::candidates::Candidate;
 use crate::decide::placement::{Kind, Rung};
 use crate::decide::{Answer, Shown};
-use crate::event::ItemId;
 use crate::live::Snapshot;
 use crate::live::serving::Relation;
 
-/// Fields of the catalog an answer holds where the request does not choose.
-pub const DEFAULT_FIELDS: &[&str] = &["title", "price", "currency", "image_url", "url"];
-/// Fields of the catalog an answer can hold.
-pub const FIELDS: &[&str] = &[
-    "title",
-    "description",
-    "categories",
-    "brand",
-    "price",
-    "list_price",
-    "currency",
-    "stock",
-    "availability",
-    "image_url",
-    "url",
-    "group_id",
-    "attributes",
-];
-
 /// A decided page, ready to be written.
 #[derive(Debug)]
-pub struct Decided {
+pub struct Decided<'a> {
     pub request_id: String,
     pub snapshot: Arc<Snapshot>,
+    /// One for each of `wanted`.
     pub answers: Vec<Answer>,
-    pub wanted: Vec<Wanted>,
+    pub wanted: Vec<Wanted<'a>>,
     pub explain: bool,
 }
 
-/// The answer of `GET /v1/recommendations/{placement}`.
-#[derive(Debug, Serialize)]
-pub struct One<'a> {
-    request_id: &'a str,
-    #[serde(flatten)]
-    placement: PlacementAnswer<'a>,
-}
+/// Bytes of an answer without its items, and of an item with common fields: a guess that saves growing.
+const FRAME_BYTES: usize = 512;
+const ITEM_BYTES: usize = 384;
 
-/// The answer of `POST /v1/decide`.
-#[derive(Debug, Serialize)]
-pub struct Whole<'a> {
-    request_id: &'a str,
-    placements: Placements<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    events: Option<Value>,
-}
-
-/// The placements of a page, by name.
-#[derive(Debug)]
-struct Placements<'a>(&'a Decided);
-
-impl Serialize for Placements<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.answers.len()))?;
-        for number in 0..self.0.answers.len() {
-            if let Some(answer) = self.0.placement(number) {
-                map.serialize_entry(answer.placement, &answer)?;
-            }
+impl Decided<'_> {
+    /// Writes the answer of `GET /v1/recommendations/{placement}`.
+    pub fn one(&self) -> Vec<u8> {
+        let mut json = self.begin();
+        for (number, (answer, wanted)) in self.placements().enumerate().take(1) {
+            json.raw(",");
+            self.placement(number, answer, wanted, &mut json);
         }
-        map.end()
-    }
-}
-
-impl Decided {
-    /// Returns the answer of the only placement.
-    pub fn one(&self) -> Option<One<'_>> {
-        Some(One { request_id: &self.request_id, placement: self.placement(0)? })
+        json.raw("}");
+        json.into_bytes()
     }
 
-    /// Returns the answers of all placements, and what became of the request's events.
-    pub fn whole(&self, events: Option<Value>) -> Whole<'_> {
-        Whole { request_id: &self.request_id, placements: Placements(self), events }
+    /// Writes the answer of `POST /v1/decide`: all placements, and what became of the request's events.
+    pub fn whole(&self, events: Option<&Value>) -> Vec<u8> {
+        let mut json = self.begin();
+        json.raw(r#","placements":{"#);
+        json.list(self.placements().enumerate(), |json, (number, (answer, wanted))| {
+            json.text(answer.placement.id).raw(":{");
+            self.placement(number, answer, wanted, json);
+            json.raw("}");
+        });
+        json.raw("}");
+        if let Some(events) = events {
+            json.raw(r#","events":"#).value(events);
+        }
+        json.raw("}");
+        json.into_bytes()
     }
 
-    fn placement(&self, number: usize) -> Option<PlacementAnswer<'_>> {
-        let (answer, wanted) = (self.answers.get(number)?, self.wanted.get(number)?);
-        let banner = matches!(answer.placement.kind, Kind::Creative);
-        let items = answer.items.iter().enumerate().map(|(place, shown)| self.item(place, shown, wanted)).collect();
-        Some(PlacementAnswer {
-            placement: answer.placement.id,
-            recommendation_id: format!("{}-{number}", self.request_id),
-            build: self.snapshot.build.as_ref().map(|build| build.id.as_str()),
-            rules_revision: 0,
-            served_by: answer.served_by.map_or("empty", Rung::as_str),
-            in_holdout: false,
-            experiments: [],
-            kind: banner.then_some("creative"),
-            creative: banner.then_some(()),
-            items: (!banner).then_some(items),
-            explain: (self.explain && !banner).then(|| explain_answer(answer)),
-        })
+    fn begin(&self) -> Json {
+        let items: usize = self.answers.iter().map(|answer| answer.items.len()).sum();
+        let mut json = Json::with_capacity(self.answers.len() * FRAME_BYTES + items * ITEM_BYTES);
+        json.raw(r#"{"request_id":""#).raw(&self.request_id).raw("\"");
+        json
     }
 
-    fn item<'a>(&'a self, place: usize, shown: &'a Shown, wanted: &Wanted) -> ItemAnswer<'a> {
-        let rung = shown.candidate.rung;
-        let because = shown.candidate.because.and_then(|slot| self.snapshot.index.slot(slot)).map(|slot| slot.item().id.clone());
-        ItemAnswer {
-            item_id: shown.item.id.as_str(),
-            position: place + 1,
-            score: shown.candidate.score,
-            source: rung.as_str(),
-            reasons: [Reason { code: rung.reason(), item_id: because }],
-            rules: [],
-            pinned: false,
-            fields: CatalogFields::of(&shown.item, &wanted.fields),
-            explain: self.explain.then(|| explain_item(&self.snapshot, &shown.candidate)),
+    fn placements(&self) -> impl Iterator<Item = (&Answer, &Wanted<'_>)> {
+        self.answers.iter().zip(&self.wanted)
+    }
+
+    /// Writes the members of a placement's answer.
+    fn placement(&self, number: usize, answer: &Answer, wanted: &Wanted<'_>, json: &mut Json) {
+        json.raw(r#""placement":"#).text(answer.placement.id);
+        json.raw(r#","recommendation_id":""#).raw(&self.request_id).raw("-").value(&number).raw(r#"","build":"#);
+        match &self.snapshot.build {
+            Some(build) => json.text(&build.id),
+            None => json.raw("null"),
+        };
+        json.raw(r#","rules_revision":0,"served_by":"#).text(answer.served_by.map_or("empty", Rung::as_str));
+        json.raw(r#","in_holdout":false,"experiments":[]"#);
+        if matches!(answer.placement.kind, Kind::Creative) {
+            // There are no campaigns yet.
+            json.raw(r#","kind":"creative","creative":null"#);
+            return;
+        }
+        json.raw(r#","items":["#);
+        json.list(answer.items.iter().enumerate(), |json, (place, shown)| self.item(place, shown, wanted, json));
+        json.raw("]");
+        if self.explain {
+            json.raw(r#","explain":"#).value(&explain_answer(answer));
         }
     }
-}
 
-/// One placement's answer.
-#[derive(Debug, Serialize)]
-struct PlacementAnswer<'a> {
-    placement: &'a str,
-    recommendation_id: String,
-    build: Option<&'a str>,
-    rules_revision: u64,
-    served_by: &'a str,
-    in_holdout: bool,
-    experiments: [&'a str; 0],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kind: Option<&'a str>,
-    /// Always `null`, in a banner's answer: there are no campaigns yet.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    creative: Option<()>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    items: Option<Vec<ItemAnswer<'a>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    explain: Option<Value>,
-}
-
-#[derive(Debug, Serialize)]
-struct ItemAnswer<'a> {
-    item_id: &'a str,
-    position: usize,
-    score: f32,
-    source: &'a str,
-    reasons: [Reason; 1],
-    rules: [&'a str; 0],
-    pinned: bool,
-    #[serde(flatten)]
-    fields: CatalogFields<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    explain: Option<Value>,
-}
-
-#[derive(Debug, Serialize)]
-struct Reason {
-    code: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
-    item_id: Option<ItemId>,
-}
-
-fn as_text<S: Serializer>(id: &Option<ItemId>, serializer: S) -> Result<S::Ok, S::Error> {
-    id.as_ref().map(ItemId::as_str).serialize(serializer)
-}
-
-/// The chosen fields of the catalog; what is not chosen or not known is left out.
-#[derive(Debug, Default, Serialize)]
-struct CatalogFields<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    title: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    categories: Option<&'a [Box<str>]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    brand: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    price: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    list_price: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    currency: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stock: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    availability: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    image_url: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    group_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attributes: Option<&'a std::collections::BTreeMap<String, Value>>,
-}
-
-impl<'a> CatalogFields<'a> {
-    fn of(item: &'a Item, chosen: &[String]) -> Self {
-        let mut fields = Self::default();
-        for name in chosen {
-            match name.as_str() {
-                "title" => fields.title = item.title.as_deref(),
-                "description" => fields.description = item.description.as_deref(),
-                "categories" => fields.categories = Some(&item.categories),
-                "brand" => fields.brand = item.brand.as_deref(),
-                "price" => fields.price = item.current_price().map(crate::event::UnitPrice::to_decimal),
-                "list_price" => fields.list_price = item.price.map(crate::event::UnitPrice::to_decimal),
-                "currency" => fields.currency = item.currency.map(|c| c.as_str().to_owned()),
-                "stock" => fields.stock = item.stock,
-                "availability" => fields.availability = item.availability.map(crate::catalog::draft::Availability::as_str),
-                "image_url" => fields.image_url = item.image_url.as_deref(),
-                "url" => fields.url = item.url.as_deref(),
-                "group_id" => fields.group_id = item.group_id.as_deref(),
-                "attributes" => fields.attributes = Some(&item.attributes),
-                // The request was checked against the list above.
-                _ => {}
-            }
+    fn item(&self, place: usize, shown: &Shown, wanted: &Wanted<'_>, json: &mut Json) {
+        let Candidate { score, rung, because, .. } = shown.candidate;
+        json.raw(r#"{"item_id":"#).text(shown.item.id.as_str());
+        json.raw(r#","position":"#).value(&(place + 1)).raw(r#","score":"#).value(&score);
+        json.raw(r#","source":""#).raw(rung.as_str()).raw(r#"","reasons":[{"code":""#).raw(rung.reason()).raw("\"");
+        if let Some(slot) = because.and_then(|slot| self.snapshot.index.slot(slot)) {
+            json.raw(r#","item_id":"#).text(slot.item().id.as_str());
         }
-        fields
+        json.raw(r#"}],"rules":[],"pinned":false"#);
+        wanted.fields.write(&shown.item, json);
+        if self.explain {
+            json.raw(r#","explain":"#).value(&explain_item(&self.snapshot, &shown.candidate));
+        }
+        json.raw("}");
     }
 }
 

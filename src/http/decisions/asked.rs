@@ -1,15 +1,16 @@
 //! What a request for a decision asks, checked.
 
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::super::caller::Caller;
 use super::super::problem::{Code, Problem};
-use super::answer::{DEFAULT_FIELDS, FIELDS};
+use super::fields::Fields;
 use crate::app::App;
 use crate::decide::filter::Filter;
 use crate::decide::placement::{self, Placement};
@@ -26,15 +27,18 @@ pub const MAX_IDS: usize = 500;
 #[serde(default)]
 pub struct DecideBody<'a> {
     pub key: Option<String>,
-    pub visitor_id: Option<IdBody>,
+    #[serde(borrow)]
+    pub visitor_id: Option<IdBody<'a>>,
     pub session_id: Option<String>,
     pub seq: Option<i64>,
     pub sent_at: Option<Value>,
     pub consent: Option<Value>,
-    pub context: Object<ContextBody>,
+    #[serde(borrow)]
+    pub context: Object<ContextBody<'a>>,
     #[serde(borrow)]
     pub events: Vec<&'a RawValue>,
-    pub placements: Vec<Object<PlacementBody>>,
+    #[serde(borrow)]
+    pub placements: Vec<Object<PlacementBody<'a>>>,
     pub explain: bool,
     pub deadline_ms: Option<u64>,
 }
@@ -42,129 +46,151 @@ pub struct DecideBody<'a> {
 /// What the page says about itself.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct ContextBody {
-    pub item_id: Option<IdBody>,
-    pub cart: Vec<IdBody>,
-    pub viewed: Vec<IdBody>,
+pub struct ContextBody<'a> {
+    #[serde(borrow)]
+    pub item_id: Option<IdBody<'a>>,
+    #[serde(borrow)]
+    pub cart: Vec<IdBody<'a>>,
+    #[serde(borrow)]
+    pub viewed: Vec<IdBody<'a>>,
 }
 
-/// An id may be written as a whole number.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub enum IdBody {
-    Text(String),
-    Number(u64),
-}
+/// An id; it may be written as a whole number.
+#[derive(Debug)]
+pub struct IdBody<'a>(pub Cow<'a, str>);
 
-impl IdBody {
-    /// Returns the id as text.
-    pub fn text(&self) -> String {
-        match self {
-            Self::Text(text) => text.clone(),
-            Self::Number(number) => number.to_string(),
+impl<'de: 'a, 'a> Deserialize<'de> for IdBody<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = IdBody<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an id: a text or a whole number")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(IdBody(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(IdBody(Cow::Owned(text.to_owned())))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+                Ok(IdBody(Cow::Owned(number.to_string())))
+            }
         }
-    }
 
-    fn item(&self, field: &str) -> Result<ItemId, Problem> {
-        let id = ItemId::new(&self.text());
-        id.map_err(|e| Problem::new(Code::InvalidRequest, format!("`{field}` {e}.")))
+        deserializer.deserialize_any(Visitor)
     }
 }
 
 /// One placement, as it was asked for.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct PlacementBody {
-    pub id: String,
+pub struct PlacementBody<'a> {
+    #[serde(borrow)]
+    pub id: Cow<'a, str>,
     pub count: Option<usize>,
     pub filter: Option<Value>,
-    pub exclude_ids: Vec<IdBody>,
-    pub fields: Option<Vec<String>>,
+    #[serde(borrow)]
+    pub exclude_ids: Vec<IdBody<'a>>,
+    pub fields: Option<Vec<Cow<'a, str>>>,
 }
 
 /// One placement, checked.
 #[derive(Debug)]
-pub struct Wanted {
+pub struct Wanted<'a> {
     pub placement: &'static Placement,
     pub count: usize,
     pub filter: Option<Filter>,
-    pub exclude: HashSet<String>,
-    pub fields: Vec<String>,
+    pub exclude: Vec<Cow<'a, str>>,
+    pub fields: Fields,
 }
 
 /// What a decision is about, checked; the same for both routes.
 #[derive(Debug)]
-pub struct Page {
-    pub item: Option<ItemId>,
-    pub cart: Vec<ItemId>,
-    pub viewed: Vec<ItemId>,
-    pub wanted: Vec<Wanted>,
+pub struct Page<'a> {
+    pub item: Option<Cow<'a, str>>,
+    pub cart: Vec<Cow<'a, str>>,
+    pub viewed: Vec<Cow<'a, str>>,
+    pub wanted: Vec<Wanted<'a>>,
     pub explain: bool,
     pub deadline: Duration,
 }
 
 /// Checks what both routes ask for alike.
-pub fn check(
+pub fn check<'a>(
     app: &App,
     caller: &Caller,
-    context: &ContextBody,
-    placements: Vec<PlacementBody>,
+    context: ContextBody<'a>,
+    placements: impl ExactSizeIterator<Item = PlacementBody<'a>>,
     explain: bool,
     deadline_ms: Option<u64>,
-) -> Result<Page, Problem> {
+) -> Result<Page<'a>, Problem> {
     let limits = app.config.decide;
     if explain && !caller.may_explain() {
         return Err(Problem::new(Code::ExplainNeedsSecretKey, "`explain` needs a secret key or a role token."));
     }
-    if placements.is_empty() {
+    if placements.len() == 0 {
         return Err(Problem::invalid("placements", "must name at least one placement"));
     }
     if placements.len() > limits.max_placements {
         return Err(Problem::invalid("placements", &format!("may name {} placements", limits.max_placements)));
     }
-    let ids = |field: &str, list: &[IdBody]| -> Result<Vec<ItemId>, Problem> {
-        if list.len() > MAX_IDS {
-            return Err(Problem::invalid(field, &format!("may hold {MAX_IDS} ids")));
+    let mut wanted: Vec<Wanted<'a>> = Vec::with_capacity(placements.len());
+    for asked in placements {
+        let placement = placement::find(&asked.id).ok_or_else(|| {
+            let known: Vec<&str> = placement::BUILT_IN.iter().map(|p| p.id).collect();
+            Problem::new(Code::UnknownPlacement, format!("There is no such placement; there are {}.", known.join(", ")))
+        })?;
+        if wanted.iter().any(|known| known.placement.id == placement.id) {
+            return Err(Problem::invalid("placements", &format!("names `{}` twice", placement.id)));
         }
-        list.iter().map(|id| id.item(field)).collect()
-    };
-    let mut named = HashSet::new();
-    let wanted = placements
-        .into_iter()
-        .map(|wanted| {
-            let placement = placement::find(&wanted.id).ok_or_else(|| {
-                let known: Vec<&str> = placement::BUILT_IN.iter().map(|p| p.id).collect();
-                Problem::new(Code::UnknownPlacement, format!("There is no such placement; there are {}.", known.join(", ")))
-            })?;
-            if !named.insert(placement.id) {
-                return Err(Problem::invalid("placements", &format!("names `{}` twice", placement.id)));
-            }
-            let count = wanted.count.unwrap_or(limits.default_count);
-            if !(1..=limits.max_count).contains(&count) {
-                return Err(Problem::invalid("count", &format!("must be between 1 and {}", limits.max_count)));
-            }
-            let filter = wanted
-                .filter
-                .filter(|f| !f.is_null())
-                .map(|f| Filter::compile(&f).map_err(|e| Problem::new(Code::InvalidFilter, format!("{e}."))))
-                .transpose()?;
-            let fields = wanted.fields.unwrap_or_else(|| DEFAULT_FIELDS.iter().map(|f| (*f).to_owned()).collect());
-            if let Some(stranger) = fields.iter().find(|f| !FIELDS.contains(&f.as_str())) {
-                return Err(Problem::invalid("fields", &format!("names `{stranger}`; there are {}", FIELDS.join(", "))));
-            }
-            let exclude = ids("exclude_ids", &wanted.exclude_ids)?.iter().map(|id| id.as_str().to_owned()).collect();
-            Ok(Wanted { placement, count, filter, exclude, fields })
-        })
-        .collect::<Result<Vec<_>, Problem>>()?;
+        let count = asked.count.unwrap_or(limits.default_count);
+        if !(1..=limits.max_count).contains(&count) {
+            return Err(Problem::invalid("count", &format!("must be between 1 and {}", limits.max_count)));
+        }
+        let filter = asked
+            .filter
+            .filter(|f| !f.is_null())
+            .map(|f| Filter::compile(&f).map_err(|e| Problem::new(Code::InvalidFilter, format!("{e}."))))
+            .transpose()?;
+        let fields = asked.fields.map_or(Ok(Fields::DEFAULT), |names| chosen(&names))?;
+        wanted.push(Wanted { placement, count, filter, exclude: items("exclude_ids", asked.exclude_ids)?, fields });
+    }
     if deadline_ms == Some(0) {
         return Err(Problem::invalid("deadline_ms", "must be at least 1"));
     }
     Ok(Page {
-        item: context.item_id.as_ref().map(|id| id.item("item_id")).transpose()?,
-        cart: ids("cart", &context.cart)?,
-        viewed: ids("viewed", &context.viewed)?,
+        item: context.item_id.map(|id| item("item_id", id)).transpose()?,
+        cart: items("cart", context.cart)?,
+        viewed: items("viewed", context.viewed)?,
         wanted,
         explain,
         deadline: deadline_ms.map_or(PROFILE_DEADLINE, |ms| Duration::from_millis(ms).min(PROFILE_DEADLINE)),
     })
+}
+
+fn chosen(names: &[Cow<'_, str>]) -> Result<Fields, Problem> {
+    names.iter().try_fold(Fields::NONE, |fields, name| match Fields::named(name) {
+        Some(field) => Ok(fields.with(field)),
+        None => Err(Problem::invalid("fields", &format!("names `{name}`; there are {}", Fields::NAMES.join(", ")))),
+    })
+}
+
+fn item<'a>(field: &str, id: IdBody<'a>) -> Result<Cow<'a, str>, Problem> {
+    match ItemId::check(&id.0) {
+        Ok(()) => Ok(id.0),
+        Err(e) => Err(Problem::new(Code::InvalidRequest, format!("`{field}` {e}."))),
+    }
+}
+
+fn items<'a>(field: &str, list: Vec<IdBody<'a>>) -> Result<Vec<Cow<'a, str>>, Problem> {
+    if list.len() > MAX_IDS {
+        return Err(Problem::invalid(field, &format!("may hold {MAX_IDS} ids")));
+    }
+    list.into_iter().map(|id| item(field, id)).collect()
 }
