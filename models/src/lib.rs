@@ -1,20 +1,26 @@
 //! The models of Rapport: numbers in, numbers out.
 //!
 //! Counting what goes together ([`interactions`], [`cooccurrence`]), what is liked ([`popularity`]), what comes next
-//! ([`covisitation`]), which vectors lie near each other ([`neighbors`]), how good that is ([`evaluate`]), and keeping it in one immutable folder that a server maps
+//! ([`covisitation`]), what belongs to what one has ([`ease`]), what is due again ([`repeat`])
+//! ([`orders`]), how good that is ([`evaluate`]), and keeping it in one immutable folder that a server maps
 //! ([`artifact`]). Nothing here knows HTTP, stores, clocks or settings.
 
 pub mod artifact;
 pub mod blend;
 pub mod cooccurrence;
 pub mod covisitation;
+pub mod ease;
 pub mod evaluate;
+mod history;
 pub mod interactions;
 pub mod model;
 pub mod neighbors;
 pub mod next_item;
+pub mod orders;
 pub mod popularity;
+pub mod repeat;
 pub mod session_knn;
 pub mod sessions;
+mod sparse_rows;
 mod top;
 pub mod trees;
