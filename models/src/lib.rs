@@ -1,8 +1,8 @@
 //! The models of Rapport: numbers in, numbers out.
 //!
 //! Counting what goes together ([`interactions`], [`cooccurrence`]), what is liked ([`popularity`]), what comes next
-//! ([`covisitation`]), what belongs to what one has ([`ease`]), what is due again ([`repeat`])
-//! ([`orders`]), how good that is ([`evaluate`]), and keeping it in one immutable folder that a server maps
+//! ([`covisitation`]), what belongs to what one has ([`ease`]), what is due again ([`repeat`]), what is bought next
+//! ([`purchase`], from [`orders`]), how good that is ([`evaluate`]), and keeping it in one immutable folder that a server maps
 //! ([`artifact`]). Nothing here knows HTTP, stores, clocks or settings.
 
 pub mod artifact;
@@ -18,6 +18,7 @@ pub mod neighbors;
 pub mod next_item;
 pub mod orders;
 pub mod popularity;
+pub mod purchase;
 pub mod repeat;
 pub mod session_knn;
 pub mod sessions;

@@ -6,6 +6,8 @@ use std::cell::Cell;
 
 use rapport_models::model::Model;
 use rapport_models::next_item::{self, NextItem};
+use rapport_models::orders::{Line, Orders};
+use rapport_models::purchase::{self, NextPurchase};
 use rapport_models::session_knn::SessionKnn;
 use rapport_models::sessions::Sessions;
 
@@ -74,4 +76,33 @@ fn answers_allocate_nothing() {
     let model = NextItem::fit(&sessions, &options);
     assert!(model.forest().n_trees() > 0, "the learned order is part of what is counted");
     assert_eq!(second_round(&model, &visits), 0);
+}
+
+#[test]
+fn the_next_purchase_allocates_nothing() {
+    const DAY: f64 = 86_400.0;
+    let visits = visits();
+    let orders = (0_u32..).zip(&visits).map(|(n, visit)| {
+        let items = visit.iter().map(|&item| (item, 1.0 + item as f32)).collect();
+        (n % 500, f64::from(n / 25) * DAY, items)
+    });
+    let orders = Orders::new(300, orders);
+    let mut options = purchase::Options::default();
+    options.forest.trees = 20;
+    let model = NextPurchase::fit(&orders, &options);
+    assert_eq!(model.learned(), (true, true), "the learned orders are part of what is counted");
+    let histories = orders.by_customer();
+    let (mut scratch, mut out) = (purchase::Scratch::default(), Vec::new());
+    let mut round = || {
+        let before = ALLOCATIONS.get();
+        for (customer, visit) in (0_u32..).zip(visits.iter().take(1_000)) {
+            let history: &[Line] = histories.of(customer % 600);
+            let basket: &[u32] = if customer % 2 == 0 { visit } else { &[] };
+            let query = purchase::Query { history, basket, now: orders.newest(), only_new: customer % 3 == 0 };
+            model.predict(query, 20, &mut scratch, &mut out);
+        }
+        ALLOCATIONS.get() - before
+    };
+    assert!(round() > 0, "the first round grows its memory");
+    assert_eq!(round(), 0);
 }
