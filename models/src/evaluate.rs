@@ -8,9 +8,12 @@ use std::time::Duration;
 use serde::Serialize;
 
 mod baskets;
+mod purchase_strategies;
+pub mod purchases;
 mod strategies;
 
 pub use baskets::{BasketReport, basket_hit_rate};
+pub use purchase_strategies::{PURCHASE_STRATEGIES, PurchaseFigures, evaluate_purchases};
 pub use strategies::{STRATEGIES, Trial, UnknownStrategy, evaluate_sessions};
 
 /// Figures of one strategy over all prefixes of all test sessions; fractions from 0 to 1.

@@ -11,19 +11,24 @@ use rapport_models::evaluate::{Trial, evaluate_sessions};
 
 use super::print_json;
 
+mod purchases;
+
 #[derive(Debug, Args)]
 pub struct Evaluate {
     /// Sessions to learn from.
-    #[arg(long, value_name = "FILE")]
-    train: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "data")]
+    train: Option<PathBuf>,
     /// Sessions to predict, prefix by prefix.
-    #[arg(long, value_name = "FILE")]
-    test: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "data")]
+    test: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t = Format::Sessions)]
     format: Format,
-    /// One of default, blend, `session_knn`, `co_visitation`, rules, llr, cosine and popularity.
-    #[arg(long, default_value = "default")]
-    strategy: String,
+    #[command(flatten)]
+    purchases: purchases::Arguments,
+    /// Of sessions one of default, blend, `session_knn`, `co_visitation`, rules, llr, cosine and popularity. Of invoices one of default, blend, ease, llr,
+    /// cosine, `buy_again`, personal and popularity, or all of these where none is named.
+    #[arg(long)]
+    strategy: Option<String>,
     /// Length of the list that counts.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
     k: u16,
@@ -35,26 +40,38 @@ pub struct Evaluate {
     json: bool,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// One session a line, space-separated item ids, oldest first; also with .gz.
     Sessions,
+    /// Invoice lines as in the UCI Online Retail data sets, CSV, CSV with .gz or Parquet.
+    OnlineRetail,
 }
 
 impl Evaluate {
     /// Learns and measures in memory; the data directory is not touched.
     pub fn run(self) -> anyhow::Result<()> {
-        let Format::Sessions = self.format;
+        match (self.format, &self.train, &self.test) {
+            (Format::OnlineRetail, None, None) => self.purchases.run(self.strategy.as_deref(), usize::from(self.k), self.json),
+            (Format::Sessions, Some(train), Some(test)) if !self.purchases.is_given() => self.sessions(train, test),
+            (Format::Sessions, ..) => anyhow::bail!("--format sessions needs --train and --test, and nothing else to read"),
+            (Format::OnlineRetail, ..) => {
+                anyhow::bail!("--format online-retail reads --data and cuts it itself, without --train and --test")
+            }
+        }
+    }
+
+    fn sessions(&self, train: &Path, test: &Path) -> anyhow::Result<()> {
         let mut numbers: HashMap<String, u32> = HashMap::new();
-        let train = read(&self.train, |id| {
+        let train = read(train, |id| {
             let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
             *numbers.entry(id.to_owned()).or_insert(next)
         })?;
-        let test = read(&self.test, |id| numbers.get(id).copied().unwrap_or(u32::MAX))?;
+        let test = read(test, |id| numbers.get(id).copied().unwrap_or(u32::MAX))?;
         let (train, test): (Vec<&[u32]>, Vec<&[u32]>) =
             (train.iter().map(Vec::as_slice).collect(), test.iter().map(Vec::as_slice).collect());
         let trial = Trial {
-            strategy: &self.strategy,
+            strategy: self.strategy.as_deref().unwrap_or("default"),
             train: &train,
             test: &test,
             n_items: numbers.len(),
@@ -104,7 +121,7 @@ fn read(path: &Path, mut number: impl FnMut(&str) -> u32) -> anyhow::Result<Vec<
 }
 
 /// Returns the largest resident memory of this process so far, in MB (10^6 bytes).
-fn peak_rss_mb() -> f64 {
+pub(super) fn peak_rss_mb() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let kib =
         status.lines().find_map(|l| l.strip_prefix("VmHWM:")).and_then(|l| l.trim().trim_end_matches(" kB").parse::<f64>().ok());

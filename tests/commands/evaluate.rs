@@ -80,3 +80,45 @@ fn small_cases_are_worked_out_by_hand() {
     assert_eq!(ran.code, Some(1));
     assert!(ran.err.contains("/nowhere/train"), "{}", ran.err);
 }
+
+#[test]
+fn invoices_are_cut_and_every_strategy_is_judged() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut text = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n".to_owned();
+    let mut line = |invoice: &str, item: &str, quantity: i32, date: &str, customer: &str| {
+        text.push_str(&format!("{invoice},{item},THING {item},{quantity},{date} 10:00:00,1.5,{customer},United Kingdom\n"));
+    };
+    for (invoice, customer) in [("1", "100"), ("2", "200")] {
+        line(invoice, "10001", 1, "2011-01-01", customer);
+        line(invoice, "10002", 1, "2011-01-01", customer);
+        line(invoice, "POST", 1, "2011-01-01", customer);
+    }
+    line("3", "10003", 1, "2011-01-02", "");
+    line("4", "10001", 1, "2011-03-01", "100");
+    line("4", "10003", 1, "2011-03-01", "100");
+    line("C5", "10002", -1, "2011-03-01", "100");
+    line("6", "10001", 1, "2011-03-01", "300");
+    let file = dir.path().join("invoices.csv");
+    std::fs::write(&file, text).unwrap();
+    let split = dir.path().join("split");
+    let data = ["evaluate", "--format", "online-retail", "--data", file.to_str().unwrap()];
+    let figures = run(dir.path(), &[&data[..], &["--json", "--write-split", split.to_str().unwrap()]].concat()).json();
+    assert_eq!((&figures["test_days"], &figures["k"]), (&30.into(), &20.into()));
+    assert_eq!((&figures["train_orders"], &figures["cases"], &figures["mean_basket"]), (&2.into(), &1.into(), &2.0.into()));
+    let reports = figures["strategies"].as_array().unwrap();
+    let of = |question: &str, strategy: &str| {
+        reports.iter().find(|r| r["question"] == question && r["strategy"] == strategy).unwrap_or_else(|| panic!("{figures}"))
+    };
+    // 10001 was bought before and is bought again; nobody known had ever bought 10003.
+    let habit = of("for_you", "personal");
+    assert_eq!((&habit["recall"], &habit["recall_capped"]), (&0.5.into(), &0.5.into()), "{habit}");
+    assert_eq!(of("for_you_new", "default")["recall"], 0.0);
+    assert_eq!(of("bought_together", "llr")["cases"], 2);
+    let written = std::fs::read_to_string(split.join("test.csv")).unwrap();
+    assert_eq!(written, "customer,item\n100,10001\n100,10003\n");
+
+    let ran = run(dir.path(), &[&data[..], &["--strategy", "magic"]].concat());
+    assert!(ran.code == Some(1) && ran.err.contains("buy_again"), "{}", ran.err);
+    let ran = run(dir.path(), &["evaluate", "--format", "online-retail"]);
+    assert!(ran.code != Some(0) && ran.err.contains("--data"), "{}", ran.err);
+}
