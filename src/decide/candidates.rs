@@ -8,6 +8,7 @@ use super::Context;
 use super::placement::Rung;
 use crate::event::Timestamp;
 use crate::live::Snapshot;
+use crate::live::overlay::Neighbor;
 use crate::live::serving::Relation;
 use crate::profile::view;
 
@@ -53,16 +54,15 @@ impl<'a> Candidates<'a> {
             Rung::Affinity => self.affinity(),
             Rung::History => self.remembered(rung, |memory| &memory.viewed),
             Rung::Repeat => self.remembered(rung, |memory| &memory.bought),
-            Rung::Trending => ranked(rung, &self.snapshot.trending),
+            Rung::Trending => ranked(rung, self.snapshot.trending()),
             Rung::PopularInCategory => self.popular_in_category(),
-            Rung::Popular => ranked(rung, &self.snapshot.popular),
+            Rung::Popular => ranked(rung, self.snapshot.popular()),
             Rung::Catalog => self.catalog(count),
         }
     }
 
     /// What goes with the item of the page; for a basket, with everything in it.
     fn related(&self, relation: Relation, rung: Rung, placement: &str) -> Vec<Candidate> {
-        let Some(build) = &self.snapshot.build else { return Vec::new() };
         let index = &self.snapshot.index;
         let basket = placement == "bought-together";
         let anchors: Vec<u32> = self
@@ -76,19 +76,13 @@ impl<'a> Candidates<'a> {
         let mut found: Vec<Candidate> = Vec::new();
         let mut place: HashMap<u32, usize> = HashMap::new();
         for anchor in anchors {
-            let Some(item) = self.snapshot.item_of(anchor) else { continue };
-            let row = build.neighbors(relation, item);
+            let row = self.snapshot.neighbors(relation, anchor);
             if single {
                 // One row names each item once and is best first already.
-                let neighbors = row.items.iter().zip(row.scores).zip(row.support);
-                let known = neighbors.filter_map(|((&neighbor, &score), &support)| {
-                    let slot = self.snapshot.slot_of(neighbor)?;
-                    Some(Candidate { slot, score, rung, support, because: Some(anchor) })
-                });
-                return known.collect();
+                let because = Some(anchor);
+                return row.map(|Neighbor { slot, score, support }| Candidate { slot, score, rung, support, because }).collect();
             }
-            for ((&neighbor, &score), &support) in row.items.iter().zip(row.scores).zip(row.support) {
-                let Some(slot) = self.snapshot.slot_of(neighbor) else { continue };
+            for Neighbor { slot, score, support } in row {
                 match place.get(&slot) {
                     // Going with several items of the basket counts for each.
                     Some(&known) => {
@@ -111,7 +105,6 @@ impl<'a> Candidates<'a> {
 
     /// What goes with the items of this visit, the latest first.
     fn session(&mut self) -> Vec<Candidate> {
-        let Some(build) = &self.snapshot.build else { return Vec::new() };
         let index = &self.snapshot.index;
         let mut slots: Vec<u32> = self.context.visit.iter().filter_map(|id| index.find(id.as_str())).take(VISIT).collect();
         if slots.is_empty() {
@@ -127,7 +120,9 @@ impl<'a> Candidates<'a> {
         let visit: Vec<u32> = slots.iter().rev().filter_map(|slot| self.snapshot.item_of(*slot)).collect();
         let because = slots.first().copied();
         let mut predicted = Vec::new();
-        build.next_items(&visit, MOST, &mut self.scratch, &mut predicted);
+        if let Some(build) = &self.snapshot.build {
+            build.next_items(&visit, MOST, &mut self.scratch, &mut predicted);
+        }
         let mut found: Vec<Candidate> = predicted
             .into_iter()
             .filter_map(|(item, score)| {
@@ -140,12 +135,10 @@ impl<'a> Candidates<'a> {
             // Shops that only know orders: what is bought with what was looked at.
             let mut sums: HashMap<u32, Candidate> = HashMap::new();
             for (back, &anchor) in slots.iter().enumerate() {
-                let Some(item) = self.snapshot.item_of(anchor) else { continue };
-                let row = build.neighbors(Relation::Bought, item);
                 #[expect(clippy::cast_precision_loss, reason = "a visit has at most 20 items here")]
                 let fade = (-(back as f32) / 2.5).exp();
-                for ((&neighbor, &score), &support) in row.items.iter().zip(row.scores).zip(row.support) {
-                    let Some(slot) = self.snapshot.slot_of(neighbor).filter(|slot| !slots.contains(slot)) else { continue };
+                let row = self.snapshot.neighbors(Relation::Bought, anchor);
+                for Neighbor { slot, score, support } in row.filter(|neighbor| !slots.contains(&neighbor.slot)) {
                     let entry = sums.entry(slot).or_insert(Candidate {
                         slot,
                         score: 0.0,
