@@ -229,7 +229,7 @@ impl Overlay {
                 Relation::Bought => Score::LogLikelihood,
                 Relation::Viewed => Score::Cosine,
             },
-            shrinkage: 0.0,
+            ..cooccurrence::Options::default()
         }
     }
 
