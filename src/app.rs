@@ -20,7 +20,10 @@ use crate::documents::{DocumentPut, DocumentStore, Documents, Expect};
 use crate::event::SiteId;
 use crate::event_log::{EventLog, LogError, LogSettings, Position, Reader};
 use crate::keys::{Keys, SYSTEM};
-use crate::live::watch;
+use crate::live::fact::Pseudonyms;
+use crate::live::follow::{Follower, Log};
+use crate::live::redis::FactStreams;
+use crate::live::{share, watch};
 use crate::metrics::Metrics;
 use crate::paths::Paths;
 use crate::profile::embedded::EmbeddedProfiles;
@@ -36,6 +39,8 @@ const CHECKPOINT: &str = "profiles-through";
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(2);
 const FLUSH_EVERY: Duration = Duration::from_millis(200);
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
+const FOLLOW_EVERY: Duration = Duration::from_millis(100);
+const RANK_EVERY: Duration = Duration::from_secs(1);
 
 /// Everything a request needs.
 #[derive(Debug)]
@@ -117,7 +122,7 @@ impl App {
         let catalogs = Arc::new(Catalogs::new(documents.clone()));
         let mut sites = BTreeMap::new();
         for id in site_ids(&config, &documents).await? {
-            sites.insert(id.clone(), Site::open(id, &config, &paths, &catalogs).await?);
+            sites.insert(id.clone(), Site::open(id, node, &config, &paths, &catalogs).await?);
         }
 
         let dedupe = Arc::new(Dedupe::new());
@@ -216,7 +221,13 @@ impl App {
                 }
             }
         });
+        tokio::spawn(self.clone().follow_log());
         if let Some(redis) = self.redis.clone() {
+            let (streams, app) = (FactStreams::new(redis.clone()), self.clone());
+            tokio::spawn(share::send(streams.clone(), self.log_to_follow(), self.metrics.clone()));
+            tokio::spawn(async move {
+                share::receive(streams, app.node, app.metrics.clone(), || app.sites()).await;
+            });
             let app = self.clone();
             tokio::spawn(async move {
                 let mut run = redis.run_id().await.ok().flatten();
@@ -283,7 +294,7 @@ impl App {
     }
 
     async fn open_site(&self, id: &SiteId) -> Result<Arc<Site>, AppError> {
-        let site = Site::open(id.clone(), &self.config, &self.paths, &self.catalogs).await?;
+        let site = Site::open(id.clone(), self.node, &self.config, &self.paths, &self.catalogs).await?;
         let mut sites = self.sites.write().unwrap_or_else(PoisonError::into_inner);
         Ok(sites.entry(id.clone()).or_insert(site).clone())
     }
@@ -337,6 +348,50 @@ impl App {
             *site.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
         self.look_for_builds().await;
+    }
+
+    fn log_to_follow(&self) -> Log {
+        Log {
+            log: self.collector.log.clone(),
+            log_dir: self.paths.log.clone(),
+            archive_dir: self.paths.archive.clone(),
+            node: self.node,
+            names: Pseudonyms::new(self.secrets.pseudonym_key()),
+        }
+    }
+
+    /// Lets what happens show in the next decisions, for ever.
+    async fn follow_log(self: Arc<Self>) {
+        let mut follower = Follower::new(self.log_to_follow(), self.metrics.clone());
+        let mut ranked = tokio::time::Instant::now();
+        loop {
+            let rank = ranked.elapsed() >= RANK_EVERY;
+            if rank {
+                ranked = tokio::time::Instant::now();
+            }
+            let (app, started) = (self.clone(), tokio::time::Instant::now());
+            let step = tokio::task::spawn_blocking(move || {
+                let sites = app.sites();
+                let more = follower.step(&sites);
+                if rank {
+                    sites.iter().for_each(|site| site.live.rank());
+                }
+                (follower, more)
+            });
+            // The runtime ends before the task does: the process is stopping.
+            let Ok((back, more)) = step.await else { return };
+            follower = back;
+            let busy = started.elapsed();
+            match more {
+                // An import of millions of events leaves most of the machine to others.
+                Ok(true) => tokio::time::sleep(busy).await,
+                Ok(false) => tokio::time::sleep(FOLLOW_EVERY.max(busy * 4)).await,
+                Err(error) => {
+                    warn!(%error, "The event log cannot be followed just now; it is tried again");
+                    tokio::time::sleep(RANK_EVERY).await;
+                }
+            }
+        }
     }
 
     /// Turns closed segments of the log into Parquet; with `rotate`, the current one too.

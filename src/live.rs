@@ -1,73 +1,113 @@
-//! What is being served: a build and a catalog taken together.
+//! What is being served: a build and a catalog taken together, and what has happened since the build.
 //!
-//! A request takes one [`Snapshot`] and keeps it to the end, so that its model and its catalog belong together. A new
-//! build is opened and verified aside, then swapped in; requests that began before finish on the old one.
+//! A request takes one [`Snapshot`] and keeps it to the end, so that its model, its catalog and its fresh counts belong
+//! together. A new build is opened and verified aside, then swapped in; requests that began before finish on the old one.
+//!
+//! Between builds, purchases and views go on counting: [`follow`] reads them from the event log (and [`share`] those of
+//! other nodes from Redis) as [`fact`]s, the [`ledger`] counts them, and the [`overlay`] adds them to the build's counts.
 
+pub mod fact;
+pub mod follow;
+pub mod ledger;
+pub mod overlay;
+mod pages;
+pub mod redis;
 pub mod serving;
+pub mod share;
 pub mod watch;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use rapport_models::artifact::Row;
 
 use crate::catalog::{Catalog, Index};
+use crate::config;
 use crate::event::SiteId;
-use serving::ServedBuild;
+use fact::Fact;
+use ledger::LeftOut;
+use overlay::{Fresh, Neighbor, Overlay, Ranked};
+use serving::{Relation, ServedBuild};
 
 /// Best sellers kept per category.
 const PER_CATEGORY: usize = 200;
 /// Stands for "not in the build" and "not in the catalog".
 pub const NONE: u32 = u32::MAX;
 
-/// One moment's build and catalog.
+/// One moment's build, catalog and fresh counts.
 #[derive(Debug)]
 pub struct Snapshot {
     pub build: Option<Arc<ServedBuild>>,
     pub index: Arc<Index>,
+    places: Arc<Places>,
+    fresh: Fresh,
+    lists: Arc<Lists>,
+}
+
+/// Where the items of a build are in a catalog.
+#[derive(Debug, Default)]
+struct Places {
     /// The catalog's slot of each item of the build.
     slot_of: Vec<u32>,
     /// The build's number of the item in each slot.
     item_of: Vec<u32>,
-    /// Slots from the most to the least popular, with the score.
-    pub popular: Vec<(u32, f32)>,
-    pub trending: Vec<(u32, f32)>,
-    by_category: HashMap<Box<str>, Vec<(u32, f32)>>,
+}
+
+/// What is wanted by many, by slot, best first.
+#[derive(Debug, Default)]
+struct Lists {
+    popular: Ranked,
+    trending: Ranked,
+    by_category: HashMap<Box<str>, Ranked>,
 }
 
 /// The snapshot a site serves.
 #[derive(Debug)]
 pub struct Live {
     pub site: SiteId,
+    /// This process's number, by which builds and facts name its log.
+    node: u64,
     current: ArcSwap<Snapshot>,
     /// Held while a snapshot is made from the one before it, so that none is lost; readers do not wait for it.
-    making: Mutex<()>,
+    making: Mutex<Making>,
 }
 
-impl Snapshot {
-    /// Puts a build and a catalog together.
-    pub fn new(build: Option<Arc<ServedBuild>>, index: Arc<Index>) -> Self {
+/// What the next snapshot is made from.
+#[derive(Debug)]
+struct Making {
+    overlay: Overlay,
+    /// From where on this node's log was counted; nothing while it has to be read.
+    read_from: Option<u64>,
+    /// Counts how often the overlay was emptied, so that other nodes' facts are read again too.
+    emptied: u64,
+}
+
+impl Places {
+    fn new(build: Option<&ServedBuild>, index: &Index) -> Self {
         let mut item_of = vec![NONE; index.len()];
-        let mut slot_of = Vec::new();
-        let mut popular = Vec::new();
-        let mut trending = Vec::new();
-        if let Some(build) = &build {
-            slot_of = build.item_ids().map(|id| index.find(id).unwrap_or(NONE)).collect();
-            for (item, slot) in (0u32..).zip(&slot_of) {
-                if let Some(place) = usize::try_from(*slot).ok().and_then(|s| item_of.get_mut(s)) {
-                    *place = item;
-                }
+        let slot_of: Vec<u32> =
+            build.into_iter().flat_map(ServedBuild::item_ids).map(|id| index.find(id).unwrap_or(NONE)).collect();
+        for (item, slot) in (0u32..).zip(&slot_of) {
+            if let Some(place) = usize::try_from(*slot).ok().and_then(|s| item_of.get_mut(s)) {
+                *place = item;
             }
-            let to_slots = |list: Vec<(u32, f32)>| -> Vec<(u32, f32)> {
-                list.into_iter()
-                    .filter_map(|(item, score)| Some((*slot_of.get(usize::try_from(item).ok()?)?, score)))
-                    .filter(|(slot, _)| *slot != NONE)
-                    .collect()
-            };
-            popular = to_slots(build.popular());
-            trending = to_slots(build.trending());
         }
-        let mut by_category: HashMap<Box<str>, Vec<(u32, f32)>> = HashMap::new();
+        Self { slot_of, item_of }
+    }
+
+    fn item_of(&self, slot: u32) -> Option<u32> {
+        usize::try_from(slot).ok().and_then(|s| self.item_of.get(s)).copied().filter(|item| *item != NONE)
+    }
+
+    fn slot_of(&self, item: u32) -> Option<u32> {
+        usize::try_from(item).ok().and_then(|i| self.slot_of.get(i)).copied().filter(|slot| *slot != NONE)
+    }
+}
+
+impl Lists {
+    fn new((popular, trending): (Ranked, Ranked), index: &Index) -> Self {
+        let mut by_category: HashMap<Box<str>, Ranked> = HashMap::new();
         for &(slot, score) in &popular {
             let Some(item) = index.slot(slot).map(crate::catalog::Slot::item) else { continue };
             for category in &item.categories {
@@ -80,29 +120,102 @@ impl Snapshot {
                 }
             }
         }
-        Self { build, index, slot_of, item_of, popular, trending, by_category }
+        Self { popular, trending, by_category }
+    }
+}
+
+impl Snapshot {
+    /// Returns slots from the most to the least popular, with the score.
+    pub fn popular(&self) -> &[(u32, f32)] {
+        &self.lists.popular
+    }
+
+    /// Returns slots that rise, the fastest first, with the score.
+    pub fn trending(&self) -> &[(u32, f32)] {
+        &self.lists.trending
     }
 
     /// Returns the slots that are popular in a category, best first.
     pub fn popular_in(&self, category: &str) -> &[(u32, f32)] {
-        self.by_category.get(category).map_or(&[], Vec::as_slice)
+        self.lists.by_category.get(category).map_or(&[], Vec::as_slice)
     }
 
     /// Returns the build's number of the item in a slot.
     pub fn item_of(&self, slot: u32) -> Option<u32> {
-        usize::try_from(slot).ok().and_then(|s| self.item_of.get(s)).copied().filter(|item| *item != NONE)
+        self.places.item_of(slot)
     }
 
     /// Returns the slot of an item of the build.
     pub fn slot_of(&self, item: u32) -> Option<u32> {
-        usize::try_from(item).ok().and_then(|i| self.slot_of.get(i)).copied().filter(|slot| *slot != NONE)
+        self.places.slot_of(item)
+    }
+
+    /// Returns the neighbours of the item in a slot, best first: the build's, or those with what came since.
+    #[inline]
+    pub fn neighbors(&self, relation: Relation, slot: u32) -> Neighbors<'_> {
+        if let Some(row) = self.fresh.row(relation, slot) {
+            return Neighbors(Origin::Fresh(row.neighbors.iter()));
+        }
+        let row = self.build.as_ref().zip(self.item_of(slot)).map(|(build, item)| build.neighbors(relation, item));
+        Neighbors(Origin::Built { row: row.unwrap_or_default(), at: 0, places: &self.places })
+    }
+
+    /// Returns how many baskets (or sessions) hold the item in a slot, those since the build included.
+    pub fn count(&self, relation: Relation, slot: u32) -> u32 {
+        let built = self.build.as_ref().zip(self.item_of(slot)).and_then(|(build, item)| {
+            let counts = build.counts(relation);
+            counts.get(usize::try_from(item).ok()?).copied()
+        });
+        let fresh = self.fresh.row(relation, slot).map_or(0, |row| row.groups);
+        built.unwrap_or(0).saturating_add(fresh)
+    }
+
+    /// Returns how many baskets (or sessions) were counted in all, those since the build included.
+    pub fn groups(&self, relation: Relation) -> u32 {
+        self.build.as_ref().map_or(0, |build| build.groups(relation)).saturating_add(self.fresh.groups(relation))
+    }
+}
+
+/// The neighbours of one item, wherever they come from.
+#[derive(Debug)]
+pub struct Neighbors<'a>(Origin<'a>);
+
+#[derive(Debug)]
+enum Origin<'a> {
+    Fresh(std::slice::Iter<'a, Neighbor>),
+    Built { row: Row<'a>, at: usize, places: &'a Places },
+}
+
+impl Iterator for Neighbors<'_> {
+    type Item = Neighbor;
+
+    #[inline]
+    fn next(&mut self) -> Option<Neighbor> {
+        match &mut self.0 {
+            Origin::Fresh(neighbors) => neighbors.next().copied(),
+            Origin::Built { row, at, places } => loop {
+                let (&item, &score, &support) = (row.items.get(*at)?, row.scores.get(*at)?, row.support.get(*at)?);
+                *at += 1;
+                if let Some(slot) = places.slot_of(item) {
+                    return Some(Neighbor { slot, score, support });
+                }
+            },
+        }
     }
 }
 
 impl Live {
     /// Serves the catalog alone, until there is a build.
-    pub fn new(site: SiteId, catalog: &Catalog) -> Self {
-        Self { site, current: ArcSwap::from_pointee(Snapshot::new(None, catalog.index())), making: Mutex::default() }
+    pub fn new(site: SiteId, node: u64, settings: &config::Build, catalog: &Catalog) -> Self {
+        let snapshot = Snapshot {
+            build: None,
+            index: catalog.index(),
+            places: Arc::new(Places::new(None, &catalog.index())),
+            fresh: Fresh::default(),
+            lists: Arc::default(),
+        };
+        let making = Making { overlay: Overlay::new(settings), read_from: None, emptied: 0 };
+        Self { site, node, current: ArcSwap::from_pointee(snapshot), making: Mutex::new(making) }
     }
 
     /// Returns what is being served now.
@@ -110,19 +223,93 @@ impl Live {
         self.current.load_full()
     }
 
-    /// Serves another build from the next request on.
+    /// Serves another build from the next request on, and leaves to it what it has learnt.
     pub fn serve(&self, build: Option<Arc<ServedBuild>>, catalog: &Catalog) {
-        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        self.current.store(Arc::new(Snapshot::new(build, catalog.index())));
+        let mut making = self.making();
+        making.overlay.rebase(build.as_deref());
+        let needed = learnt_by(build.as_deref(), self.node);
+        let complete_from = making.overlay.complete_from(self.node);
+        // An earlier build may leave more to count than was kept: then the log is read again.
+        if making.read_from.is_some_and(|from| needed < from.max(complete_from)) {
+            making.read_from = None;
+        }
+        self.publish(&mut making, build, catalog.index(), true);
     }
 
     /// Takes up items that are new since the snapshot was made.
     pub fn refresh(&self, catalog: &Catalog) {
-        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        let current = self.current.load_full();
         let index = catalog.index();
-        if !Arc::ptr_eq(&current.index, &index) {
-            self.current.store(Arc::new(Snapshot::new(current.build.clone(), index)));
+        if !Arc::ptr_eq(&self.current.load().index, &index) {
+            let mut making = self.making();
+            let build = self.current.load().build.clone();
+            self.publish(&mut making, build, index, true);
         }
     }
+
+    /// Returns the position from which on this node's log has to be read, where that has not begun.
+    pub fn unread_from(&self) -> Option<u64> {
+        let making = self.making();
+        let unread = making.read_from.is_none();
+        unread.then(|| learnt_by(self.current.load().build.as_deref(), self.node))
+    }
+
+    /// Gets ready to be told everything from a position of this node's log on.
+    pub fn read_from(&self, position: u64) {
+        let mut making = self.making();
+        making.overlay.clear();
+        making.read_from = Some(position);
+        making.emptied += 1;
+    }
+
+    /// Returns a number that changes whenever facts of other nodes have to be told again from the first.
+    pub fn emptied(&self) -> u64 {
+        self.making().emptied
+    }
+
+    /// Counts facts, which show in the next snapshot: at once in what goes together, and in the rankings when
+    /// [`Live::rank`] is called. Returns what was left out.
+    pub fn learn(&self, facts: &[Fact]) -> LeftOut {
+        let mut making = self.making();
+        for fact in facts {
+            making.overlay.take(fact);
+        }
+        let current = self.current.load_full();
+        self.publish(&mut making, current.build.clone(), current.index.clone(), false);
+        making.overlay.take_left_out()
+    }
+
+    /// Ranks anew what is popular and trending, if anything happened.
+    pub fn rank(&self) {
+        let mut making = self.making();
+        if making.overlay.is_unranked() {
+            let current = self.current.load_full();
+            self.publish(&mut making, current.build.clone(), current.index.clone(), true);
+        }
+    }
+
+    fn publish(&self, making: &mut Making, build: Option<Arc<ServedBuild>>, index: Arc<Index>, rank: bool) {
+        let current = self.current.load();
+        let same_build = build.as_ref().map(Arc::as_ptr) == current.build.as_ref().map(Arc::as_ptr);
+        let places = if same_build && Arc::ptr_eq(&index, &current.index) {
+            Arc::clone(&current.places)
+        } else {
+            Arc::new(Places::new(build.as_deref(), &index))
+        };
+        let fresh = making.overlay.fresh(build.as_deref(), &index, &places);
+        let lists = if rank {
+            Arc::new(Lists::new(making.overlay.rank(build.as_deref(), &places), &index))
+        } else {
+            Arc::clone(&current.lists)
+        };
+        self.current.store(Arc::new(Snapshot { build, index, places, fresh, lists }));
+    }
+
+    fn making(&self) -> MutexGuard<'_, Making> {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns how far a build has read a node's log.
+fn learnt_by(build: Option<&ServedBuild>, node: u64) -> u64 {
+    build.and_then(|build| build.learnt().get(&node).copied()).unwrap_or(0)
 }

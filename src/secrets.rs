@@ -4,6 +4,7 @@
 use cookie::{Cookie, CookieJar};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::documents::{DocumentPut, DocumentStore, Documents, Expect};
 use crate::event::ids::{hex, random_hex};
@@ -82,6 +83,11 @@ impl Secrets {
             return Err(StoreError::Refused("the install's secrets cannot be read".to_owned()));
         };
         Ok(Self { cookie: cookie::Key::derive_from(&cookie), token })
+    }
+
+    /// Returns a key for hashing names that nodes share; nothing of the secrets can be read from it.
+    pub fn pseudonym_key(&self) -> [u8; 32] {
+        Sha256::new().chain_update(b"rapport pseudonyms\0").chain_update(&self.token).finalize().into()
     }
 
     /// Returns a new visitor id: 128 random bits.

@@ -24,11 +24,17 @@ pub struct Site {
 
 impl Site {
     /// Opens a site: reads its catalog, and serves that until a build is looked for.
-    pub async fn open(id: SiteId, config: &Config, paths: &Paths, catalogs: &Catalogs) -> Result<Arc<Self>, StoreError> {
+    pub async fn open(
+        id: SiteId,
+        node: u64,
+        config: &Config,
+        paths: &Paths,
+        catalogs: &Catalogs,
+    ) -> Result<Arc<Self>, StoreError> {
         let catalog = catalogs.open(&id).await?;
         Ok(Arc::new(Self {
             policy: config.site(&id),
-            live: Live::new(id.clone(), &catalog),
+            live: Live::new(id.clone(), node, &config.build, &catalog),
             models_dir: paths.models(&id),
             refused: Mutex::default(),
             catalog,

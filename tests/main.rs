@@ -4,6 +4,7 @@
 
 mod commands;
 mod faults;
+mod fresh;
 mod http;
 mod stores;
 mod support;

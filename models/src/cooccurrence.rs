@@ -22,7 +22,7 @@ use row::Row;
 use table::Table;
 
 pub use relation::{Relation, relation};
-pub use scores::{lift, log_likelihood_ratio};
+pub use scores::{lift, log_likelihood_ratio, pair_score};
 pub use weighted::{Sequence, Weights, weighted_neighbors};
 
 /// How a pair is scored.

@@ -8,10 +8,10 @@ use crate::event::time::SESSION_SILENCE;
 use crate::event::{Event, EventKind, ItemId, SiteId, Timestamp};
 use crate::event_log::{LogError, Position, Reader};
 
-/// What an interaction is worth for popularity, relative to a view.
-const VIEW: f32 = 1.0;
-const CART: f32 = 3.0;
-const BUY: f32 = 5.0;
+/// What an interaction is worth for popularity, relative to a view; the live overlay counts alike.
+pub const VIEW: f32 = 1.0;
+pub const CART: f32 = 3.0;
+pub const BUY: f32 = 5.0;
 
 /// Everything a build learns from.
 #[derive(Debug, Default)]

@@ -14,6 +14,7 @@ use super::slots::{SlotMap, SlotSet};
 use crate::catalog::{Index, Slot};
 use crate::event::Timestamp;
 use crate::live::Snapshot;
+use crate::live::overlay::Neighbor;
 use crate::live::serving::Relation;
 use crate::profile::{Memory, Seen, view};
 
@@ -103,9 +104,9 @@ impl<'a> Candidates<'a> {
             Rung::Affinity => self.affinity(taker),
             Rung::History => self.remembered(rung, |memory| &memory.viewed, taker),
             Rung::Repeat => self.remembered(rung, |memory| &memory.bought, taker),
-            Rung::Trending => ranked(rung, &self.snapshot.trending, taker),
+            Rung::Trending => ranked(rung, self.snapshot.trending(), taker),
             Rung::PopularInCategory => self.popular_in_category(taker),
-            Rung::Popular => ranked(rung, &self.snapshot.popular, taker),
+            Rung::Popular => ranked(rung, self.snapshot.popular(), taker),
             Rung::Catalog => self.catalog(enough, taker),
         }
     }
@@ -113,17 +114,13 @@ impl<'a> Candidates<'a> {
     /// What goes with the item of the page; for a basket, with everything in it.
     fn related(&mut self, relation: Relation, rung: Rung, placement: &str, taker: &mut impl Taker) -> ControlFlow<()> {
         let snapshot = self.snapshot;
-        let Some(build) = &snapshot.build else { return ControlFlow::Continue(()) };
         let with_cart = placement == "bought-together" || !self.about_an_item;
         let cart: &[u32] = if with_cart { &self.scratch.cart } else { &[] };
         let sums = &mut self.scratch.sums;
         let neighbors = |anchor: u32| {
-            let row = snapshot.item_of(anchor).map(|item| build.neighbors(relation, item)).unwrap_or_default();
-            let neighbors = row.items.iter().zip(row.scores).zip(row.support);
-            neighbors.filter_map(move |((&neighbor, &score), &support)| {
-                let slot = snapshot.slot_of(neighbor)?;
-                Some(Candidate { slot, score, rung, support, because: Some(anchor) })
-            })
+            let because = Some(anchor);
+            let row = snapshot.neighbors(relation, anchor);
+            row.map(move |Neighbor { slot, score, support }| Candidate { slot, score, rung, support, because })
         };
         if let (Some(anchor), []) | (None, &[anchor]) = (self.item, cart) {
             // One row names each item once and is best first already.
@@ -144,7 +141,6 @@ impl<'a> Candidates<'a> {
     /// What goes with the items of this visit, the latest first.
     fn session(&mut self, enough: usize, taker: &mut impl Taker) -> ControlFlow<()> {
         let snapshot = self.snapshot;
-        let Some(build) = &snapshot.build else { return ControlFlow::Continue(()) };
         let Scratch { visit, recent, asked, predicted, model, sums, .. } = &mut *self.scratch;
         recent.clear();
         recent.extend(visit.iter().take(VISIT));
@@ -159,7 +155,10 @@ impl<'a> Candidates<'a> {
         let because = recent.first().copied();
         let (mut given, mut offered_any) = (0, false);
         for most in [enough.saturating_add(recent.len()).min(MOST), MOST] {
-            build.next_items(asked, most, model, predicted);
+            predicted.clear();
+            if let Some(build) = &snapshot.build {
+                build.next_items(asked, most, model, predicted);
+            }
             // The longer list begins with the shorter one.
             for &(item, score) in predicted.iter().skip(given) {
                 // What was just looked at is no news; the placement for it is recently-viewed.
@@ -177,12 +176,10 @@ impl<'a> Candidates<'a> {
         }
         // Shops that only know orders: what is bought with what was looked at.
         for (back, &anchor) in recent.iter().enumerate() {
-            let Some(item) = snapshot.item_of(anchor) else { continue };
-            let row = build.neighbors(Relation::Bought, item);
             #[expect(clippy::cast_precision_loss, reason = "a visit has at most 20 items here")]
             let fade = (-(back as f32) / 2.5).exp();
-            for ((&neighbor, &score), &support) in row.items.iter().zip(row.scores).zip(row.support) {
-                let Some(slot) = snapshot.slot_of(neighbor).filter(|slot| !recent.contains(slot)) else { continue };
+            let row = snapshot.neighbors(Relation::Bought, anchor);
+            for Neighbor { slot, score, support } in row.filter(|neighbor| !recent.contains(&neighbor.slot)) {
                 sums.add(Candidate { slot, score: fade * score, rung: Rung::Session, support, because: Some(anchor) });
             }
         }

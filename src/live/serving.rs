@@ -1,5 +1,6 @@
 //! A build as it is served: an artifact, verified and mapped, with views of its arrays.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use rapport_models::model::Model;
 use rapport_models::next_item::{NextItem, Scratch};
 
 use crate::build::files;
+use crate::event::Timestamp;
 
 /// A build in service.
 #[derive(Debug)]
@@ -17,13 +19,12 @@ pub struct ServedBuild {
     also_bought: NeighborsView,
     also_viewed: NeighborsView,
     next: NextItem,
-    /// Baskets and sessions learnt from, for explanations.
-    pub baskets: u64,
-    pub sessions: u64,
+    baskets: u64,
+    sessions: u64,
 }
 
 /// Which neighbours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Relation {
     Bought,
     Viewed,
@@ -70,14 +71,33 @@ impl ServedBuild {
         }
     }
 
-    /// Returns how many baskets (or sessions) hold an item.
-    pub fn count(&self, relation: Relation, item: u32) -> u32 {
+    /// Returns how many baskets (or sessions) hold each item.
+    pub fn counts(&self, relation: Relation) -> &[u32] {
         let name = match relation {
             Relation::Bought => files::BOUGHT_COUNTS,
             Relation::Viewed => files::VIEWED_COUNTS,
         };
-        let counts = self.artifact.slice::<u32>(name).unwrap_or_default();
-        usize::try_from(item).ok().and_then(|i| counts.get(i)).copied().unwrap_or(0)
+        self.artifact.slice::<u32>(name).unwrap_or_default()
+    }
+
+    /// Returns how many baskets (or sessions) it has learnt from.
+    pub fn groups(&self, relation: Relation) -> u32 {
+        let groups = match relation {
+            Relation::Bought => self.baskets,
+            Relation::Viewed => self.sessions,
+        };
+        u32::try_from(groups).unwrap_or(u32::MAX)
+    }
+
+    /// Returns how far it has read each node's log.
+    pub fn learnt(&self) -> BTreeMap<u64, u64> {
+        let positions = &self.artifact.manifest().log_position;
+        positions.iter().filter_map(|(node, position)| Some((node.parse().ok()?, *position))).collect()
+    }
+
+    /// Returns when the newest event it has learnt from happened.
+    pub fn newest(&self) -> Timestamp {
+        Timestamp(self.artifact.manifest().window.to)
     }
 
     /// Predicts the next items of a visit, given oldest first.

@@ -1,7 +1,8 @@
-//! The connections to Redis: two multiplexed ones that come back by themselves.
+//! The connections to Redis: multiplexed ones that come back by themselves.
 //!
 //! Decisions wait on one, whose calls are small and give up soon. The other carries batches and
-//! pages, which may take seconds and must not stand in the way of decisions.
+//! pages, which may take seconds and must not stand in the way of decisions. A third, made when it is first used, is for
+//! reads that wait for news and would hold up everything behind them.
 
 use std::fmt;
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub struct Redis {
     pub(crate) quick: Line,
     /// For batches of documents, and for whole sites.
     pub(crate) bulk: Line,
+    /// For reads that block until there is something to read.
+    pub(crate) waiting: Line,
 }
 
 /// One connection and the time a call on it may take.
@@ -58,7 +61,7 @@ impl Redis {
                 StoreError::Refused(format!("store.redis.url is not an address of a Redis server: {error}"))
             })
         };
-        let redis = Self { quick: line(QUICK_RESPONSE)?, bulk: line(BULK_RESPONSE)? };
+        let redis = Self { quick: line(QUICK_RESPONSE)?, bulk: line(BULK_RESPONSE)?, waiting: line(BULK_RESPONSE)? };
         let _: String = redis.quick.read(&redis::cmd("PING")).await?;
         if require_aof {
             redis.refuse_forgetful().await?;

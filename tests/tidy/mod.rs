@@ -43,6 +43,8 @@ const BOUNDARIES: &[(&str, &[&str], &[&str])] = &[
             "src/profile/redis.rs",
             "src/documents/redis.rs",
             "src/store_engine/redis.rs",
+            "src/live/redis.rs",
+            "src/live/share.rs",
             "src/profile/store.rs",
             "src/documents.rs",
             "src/app.rs",

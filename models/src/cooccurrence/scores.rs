@@ -19,6 +19,32 @@ pub fn lift(both: u32, a: u32, b: u32, n: u32) -> f64 {
     if a == 0 || b == 0 { 0.0 } else { f64::from(both) * f64::from(n) / (f64::from(a) * f64::from(b)) }
 }
 
+/// Scores one pair from its counts as [`super::neighbors`] would, or returns nothing where it is below a floor.
+///
+/// For counts that are put together elsewhere, such as those of a build and of what came since. `both` groups hold both items, `a` and `b` hold each,
+/// of `n` in all; counts that make no table have no score.
+pub fn pair_score(options: &Options, both: u32, a: u32, b: u32, n: u32) -> Option<f32> {
+    if both < options.min_support || both > a || both > b {
+        return None;
+    }
+    let mut g = 0.0;
+    if options.score == Score::LogLikelihood || options.min_llr > 0.0 {
+        g = log_likelihood_ratio(both, a, b, n);
+        if g < options.min_llr {
+            return None;
+        }
+    }
+    let (c, a, b, n) = (f64::from(both), f64::from(a), f64::from(b), f64::from(n));
+    let damping = if options.shrinkage > 0.0 { c / (c + options.shrinkage) } else { 1.0 };
+    let score = match options.score {
+        Score::LogLikelihood => g,
+        Score::Cosine => c * (a.sqrt().recip() * b.sqrt().recip()) * damping,
+        Score::Jaccard => c / (a + b - c) * damping,
+        Score::Lift => c * n / (a * b) * damping,
+    } as f32;
+    (score > 0.0).then_some(score)
+}
+
 /// The one formula; the margins do not depend on the pair, so callers may keep them.
 #[expect(clippy::too_many_arguments, reason = "the table and its margins")]
 #[inline]

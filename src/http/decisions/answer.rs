@@ -127,15 +127,10 @@ fn explain_answer(answer: &Answer) -> Value {
 fn explain_item(snapshot: &Snapshot, candidate: &Candidate) -> Value {
     let mut explained = json!({"source": candidate.rung.as_str(), "score": candidate.score});
     let relation = if candidate.rung == Rung::CoView { Relation::Viewed } else { Relation::Bought };
-    let both = candidate.because.and_then(|slot| snapshot.item_of(slot)).zip(snapshot.item_of(candidate.slot));
-    if let (Some(build), Some((anchor, item)), true) = (&snapshot.build, both, candidate.support > 0) {
-        let (a, b) = (build.count(relation, anchor), build.count(relation, item));
-        let groups = match relation {
-            Relation::Bought => build.baskets,
-            Relation::Viewed => build.sessions,
-        };
+    if let (Some(anchor), true) = (candidate.because, candidate.support > 0) {
+        let (a, b) = (snapshot.count(relation, anchor), snapshot.count(relation, candidate.slot));
+        let groups = snapshot.groups(relation);
         explained["support"] = json!({"together": candidate.support, "anchor": a, "item": b, "groups": groups});
-        let groups = u32::try_from(groups).unwrap_or(u32::MAX);
         explained["llr"] = json!(cooccurrence::log_likelihood_ratio(candidate.support, a, b, groups));
         explained["lift"] = json!(cooccurrence::lift(candidate.support, a, b, groups));
     }
