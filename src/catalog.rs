@@ -244,12 +244,12 @@ impl Catalog {
         let replaced: HashSet<&str> =
             lines.iter().filter(|(draft, _)| draft.vector.is_some()).map(|(draft, _)| draft.item_id.as_str()).collect();
         let index = self.index.load();
-        let others = index.slots.iter().map(|slot| slot.item()).filter(|item| !item.withdrawn);
-        let known = others.filter_map(|item| {
-            let vector = item.vector.as_ref()?;
-            (!replaced.contains(item.id.as_str())).then_some(vector.len())
+        let known = index.slots.iter().find_map(|slot| {
+            let item = slot.item();
+            let vector = item.vector.as_ref().filter(|_| !item.withdrawn && !replaced.contains(item.id.as_str()))?;
+            Some(vector.len())
         });
-        let expected = { known }.next().unwrap_or(first);
+        let expected = known.unwrap_or(first);
         let judge = |draft| length(draft).filter(|n| *n != expected).map(|_| Upsert::VectorLength { expected });
         lines.iter().map(|(draft, _)| judge(draft)).collect()
     }

@@ -4,16 +4,20 @@
 //! build is opened and verified aside, then swapped in; requests that began before finish on the old one.
 
 pub mod serving;
+mod similar;
 pub mod watch;
+mod words;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use rapport_models::kinds::Kind;
 
 use crate::catalog::{Catalog, Index};
 use crate::event::SiteId;
 use serving::ServedBuild;
+use words::Words;
 
 /// Best sellers kept per category.
 const PER_CATEGORY: usize = 200;
@@ -33,6 +37,10 @@ pub struct Snapshot {
     pub popular: Vec<(u32, f32)>,
     pub trending: Vec<(u32, f32)>,
     by_category: HashMap<Box<str>, Vec<(u32, f32)>>,
+    by_kind: HashMap<Kind, Vec<(u32, f32)>>,
+    /// What is written about the items of the catalog, and how often that had changed.
+    words: Words,
+    reworded: u64,
 }
 
 /// The snapshot a site serves.
@@ -45,8 +53,12 @@ pub struct Live {
 }
 
 impl Snapshot {
-    /// Puts a build and a catalog together.
-    pub fn new(build: Option<Arc<ServedBuild>>, index: Arc<Index>) -> Self {
+    /// Puts a build and a catalog together; `read` reads the words of the catalog.
+    fn new(build: Option<Arc<ServedBuild>>, catalog: &Catalog, read: impl FnOnce(&Index, u64) -> Words) -> Self {
+        // Read before the items are, so that words that change meanwhile are read again.
+        let reworded = catalog.reworded();
+        let index = catalog.index();
+        let words = read(&index, reworded);
         let mut item_of = vec![NONE; index.len()];
         let mut slot_of = Vec::new();
         let mut popular = Vec::new();
@@ -80,7 +92,8 @@ impl Snapshot {
                 }
             }
         }
-        Self { build, index, slot_of, item_of, popular, trending, by_category }
+        let by_kind = similar::by_kind(&popular, &words);
+        Self { build, index, slot_of, item_of, popular, trending, by_category, by_kind, words, reworded }
     }
 
     /// Returns the slots that are popular in a category, best first.
@@ -102,7 +115,13 @@ impl Snapshot {
 impl Live {
     /// Serves the catalog alone, until there is a build.
     pub fn new(site: SiteId, catalog: &Catalog) -> Self {
-        Self { site, current: ArcSwap::from_pointee(Snapshot::new(None, catalog.index())), making: Mutex::default() }
+        Self {
+            site,
+            current: ArcSwap::from_pointee(Snapshot::new(None, catalog, |index, reworded| {
+                Words::default().follow(index, reworded)
+            })),
+            making: Mutex::default(),
+        }
     }
 
     /// Returns what is being served now.
@@ -113,16 +132,18 @@ impl Live {
     /// Serves another build from the next request on.
     pub fn serve(&self, build: Option<Arc<ServedBuild>>, catalog: &Catalog) {
         let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        self.current.store(Arc::new(Snapshot::new(build, catalog.index())));
+        let current = self.current.load_full();
+        let read = |index: &Index, reworded| current.words.renew(index, reworded);
+        self.current.store(Arc::new(Snapshot::new(build, catalog, read)));
     }
 
-    /// Takes up items that are new since the snapshot was made.
+    /// Takes up items that are new, or described anew, since the snapshot was made.
     pub fn refresh(&self, catalog: &Catalog) {
         let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.current.load_full();
-        let index = catalog.index();
-        if !Arc::ptr_eq(&current.index, &index) {
-            self.current.store(Arc::new(Snapshot::new(current.build.clone(), index)));
+        if !Arc::ptr_eq(&current.index, &catalog.index()) || current.reworded != catalog.reworded() {
+            let read = |index: &Index, reworded| current.words.follow(index, reworded);
+            self.current.store(Arc::new(Snapshot::new(current.build.clone(), catalog, read)));
         }
     }
 }

@@ -17,7 +17,7 @@ const MIN_TITLES: u32 = 4;
 /// Share of all titles beyond which a word says too little, and the titles that are always allowed.
 const MAX_SHARE: f32 = 0.04;
 const MAX_TITLES: f32 = 25.0;
-/// Letters of the shortest word that can be one of a kind: `of`, `and`'s little brothers.
+/// Letters of the shortest word that can name a kind; shorter ones join others.
 const MIN_LETTERS: usize = 3;
 /// Share of a word's titles that must end with it.
 const MIN_LAST: f32 = 0.3;

@@ -1,8 +1,9 @@
 //! The models of Rapport: numbers in, numbers out.
 //!
 //! Counting what goes together ([`interactions`], [`cooccurrence`]), what is liked ([`popularity`]), what comes next
-//! ([`covisitation`]), which vectors lie near each other ([`neighbors`]), how good that is ([`evaluate`]), and keeping it in one immutable folder that a server maps
-//! ([`artifact`]). Nothing here knows HTTP, stores, clocks or settings.
+//! ([`covisitation`]), what is alike (by behaviour [`factors`], by words [`text`] and [`kinds`]), how good that is
+//! ([`evaluate`]), and keeping it in one immutable folder that a server maps ([`artifact`]). Nothing here knows HTTP,
+//! stores, clocks or settings.
 
 pub mod artifact;
 pub mod blend;
