@@ -323,9 +323,10 @@ impl App {
         if let Err(error) = self.catalogs.flush().await {
             warn!(%error, "What events say about items cannot be written just now");
         }
-        for site in self.sites() {
-            site.live.refresh(&site.catalog);
-        }
+        let sites = self.sites();
+        // Where a catalog has doubled, all of it is read again. A failure means that the process is stopping.
+        let refreshed = move || sites.iter().for_each(|site| site.live.refresh(&site.catalog));
+        let _ = tokio::task::spawn_blocking(refreshed).await;
     }
 
     /// Serves builds that were activated since the last look.

@@ -14,6 +14,7 @@ use std::time::Duration;
 use rapport_models::artifact::{Artifact, ArtifactError, BuildId, Draft, Manifest, Window, publish, write_neighbors};
 use rapport_models::cooccurrence::{self, Neighbors, Score};
 use rapport_models::evaluate::{Replay, basket_hit_rate, replay};
+use rapport_models::factors::{self, Factors};
 use rapport_models::interactions::{Interactions, InteractionsBuilder};
 use rapport_models::model::Model;
 use rapport_models::next_item::{self, NextItem, tune};
@@ -108,12 +109,16 @@ pub fn build(order: &Order<'_>, mut stage: impl FnMut(&str), clock: impl Fn() ->
     let evaluation = evaluate(&learned, order.settings, &next, newest, &clock);
     stage("learning what goes together and what comes next");
     let models = fit(&learned, order.settings, &next, None);
+    stage("finding who keeps the same company");
+    let company = [pairs(&models.viewed), pairs(&models.bought)];
+    let factors = Factors::fit(&company.as_slice(), &factors::Options::default());
     stage("ranking what is popular");
     let (popular, trending) = rank(&learned, order.settings, newest);
     stage("writing the build");
     let mut draft = Draft::in_dir(order.models_dir)?;
     draft.write_strings(files::ITEMS, learned.items.iter().map(crate::event::ItemId::as_str))?;
     write_models(&mut draft, &models)?;
+    factors.save(&mut draft, files::FACTORS)?;
     for (list, items, scores) in
         [(&popular, files::POPULAR_ITEMS, files::POPULAR_SCORES), (&trending, files::TRENDING_ITEMS, files::TRENDING_SCORES)]
     {
@@ -253,6 +258,11 @@ fn fit(learned: &Learned, settings: &config::Build, next: &next_item::Options, b
     }
 }
 
+/// Returns pairs as the factors are learnt from.
+fn pairs(neighbors: &Neighbors) -> factors::Pairs<'_> {
+    factors::Pairs { indptr: &neighbors.indptr, items: &neighbors.items, support: &neighbors.support }
+}
+
 /// Learns from all but the last day and looks how well that tells the last day.
 fn evaluate(
     learned: &Learned,
@@ -371,6 +381,7 @@ fn manifest(
         ("seed", json!(0)),
         ("also_bought.score", json!("llr")),
         ("also_viewed.score", json!("cosine")),
+        ("factors", json!(factors::Options::default())),
         ("neighbors", json!(settings.neighbors)),
         ("min_support", json!(settings.min_support)),
         ("min_buyers", json!(settings.min_buyers)),

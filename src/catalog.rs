@@ -7,7 +7,8 @@
 pub mod draft;
 pub mod item;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
@@ -38,6 +39,8 @@ pub struct Catalog {
     site: SiteId,
     documents: Documents,
     index: ArcSwap<Index>,
+    /// How often known items were described anew.
+    reworded: AtomicU64,
     /// What events said about items and is not yet written; taken by [`Catalog::flush`].
     observed: Mutex<HashMap<ItemId, Item>>,
     /// One writer at a time, so that memory and documents change in the same order; holds the feed's position.
@@ -55,12 +58,19 @@ pub struct Index {
 #[derive(Debug)]
 pub struct Slot {
     item: ArcSwap<Item>,
+    /// How often its words have changed.
+    wording: AtomicU64,
 }
 
 impl Slot {
     /// Returns the item as it is now.
     pub fn item(&self) -> arc_swap::Guard<Arc<Item>> {
         self.item.load()
+    }
+
+    /// Returns a number that grows whenever the item is described anew; changes of price and stock do not count.
+    pub fn wording(&self) -> u64 {
+        self.wording.load(Ordering::Acquire)
     }
 }
 
@@ -105,6 +115,17 @@ pub enum Upsert {
     Conflict {
         current: Option<u64>,
     },
+    /// The item's vector is not as long as those of the other items.
+    VectorLength {
+        expected: usize,
+    },
+}
+
+/// Says that a vector does not fit those of the other items.
+pub fn vector_length(expected: usize) -> String {
+    format!(
+        "`vector` must have {expected} numbers, as those of the site's other items have; `[]` takes a vector away, and where no item has one, another length may begin."
+    )
 }
 
 impl Catalogs {
@@ -181,6 +202,7 @@ impl Catalog {
             site,
             documents,
             index: ArcSwap::from_pointee(index),
+            reworded: AtomicU64::new(0),
             observed: Mutex::default(),
             writer: AsyncMutex::new(head),
         })
@@ -189,6 +211,11 @@ impl Catalog {
     /// Returns the items as they are now.
     pub fn index(&self) -> Arc<Index> {
         self.index.load_full()
+    }
+
+    /// Returns a number that grows whenever a known item is described anew.
+    pub fn reworded(&self) -> u64 {
+        self.reworded.load(Ordering::Acquire)
     }
 
     /// Returns an item as it is now.
@@ -201,6 +228,34 @@ impl Catalog {
     /// Adds and changes items; outcomes come in the order of the lines. Fields a line does not name stay as they are.
     pub async fn upsert(&self, lines: Vec<(ItemDraft, Expect)>) -> Result<Vec<Upsert>, StoreError> {
         let _writer = self.writer.lock().await;
+        let refused = self.misfits(&lines);
+        let fitting = lines.into_iter().zip(&refused).filter(|(_, refused)| refused.is_none()).map(|(line, _)| line);
+        let mut stored = self.put(fitting.collect()).await?.into_iter();
+        Ok(refused.into_iter().filter_map(|refused| refused.or_else(|| stored.next())).collect())
+    }
+
+    /// Returns, line by line, what is wrong with its vector.
+    ///
+    /// Directions of different spaces cannot be compared, so all vectors of a site are of one length: that of an item the
+    /// lines say nothing about, else that of the first line with one.
+    fn misfits(&self, lines: &[(ItemDraft, Expect)]) -> Vec<Option<Upsert>> {
+        let length = |draft: &ItemDraft| draft.vector.as_ref().map(Vec::len).filter(|length| *length > 0);
+        let Some(first) = lines.iter().find_map(|(draft, _)| length(draft)) else { return vec![None; lines.len()] };
+        let replaced: HashSet<&str> =
+            lines.iter().filter(|(draft, _)| draft.vector.is_some()).map(|(draft, _)| draft.item_id.as_str()).collect();
+        let index = self.index.load();
+        let known = index.slots.iter().find_map(|slot| {
+            let item = slot.item();
+            let vector = item.vector.as_ref().filter(|_| !item.withdrawn && !replaced.contains(item.id.as_str()))?;
+            Some(vector.len())
+        });
+        let expected = known.unwrap_or(first);
+        let judge = |draft| length(draft).filter(|n| *n != expected).map(|_| Upsert::VectorLength { expected });
+        lines.iter().map(|(draft, _)| judge(draft)).collect()
+    }
+
+    /// Writes lines and makes them visible.
+    async fn put(&self, lines: Vec<(ItemDraft, Expect)>) -> Result<Vec<Upsert>, StoreError> {
         let mut outcomes = Vec::with_capacity(lines.len());
         let mut lines = lines.into_iter().peekable();
         while lines.peek().is_some() {
@@ -341,7 +396,15 @@ impl Catalog {
         let mut new = Vec::new();
         for item in items {
             match index.find(item.id.as_str()).and_then(|n| index.slot(n)) {
-                Some(slot) => slot.item.store(Arc::new(item)),
+                Some(slot) => {
+                    let reworded = !slot.item().says_the_same(&item);
+                    slot.item.store(Arc::new(item));
+                    if reworded {
+                        // After the item: whoever sees the number sees the words.
+                        slot.wording.fetch_add(1, Ordering::Release);
+                        self.reworded.fetch_add(1, Ordering::Release);
+                    }
+                }
                 None => new.push(item),
             }
         }
@@ -370,7 +433,7 @@ impl Catalog {
 impl Index {
     fn put(&mut self, item: Item) {
         let id = item.id.clone();
-        let slot = Arc::new(Slot { item: ArcSwap::from_pointee(item) });
+        let slot = Arc::new(Slot { item: ArcSwap::from_pointee(item), wording: AtomicU64::new(0) });
         match self.by_id.get(&id) {
             Some(&number) => {
                 if let Some(known) = usize::try_from(number).ok().and_then(|n| self.slots.get_mut(n)) {

@@ -15,8 +15,8 @@ use tokio::sync::oneshot;
 use tracing::warn;
 
 use crate::app::{App, AppError};
-use crate::catalog::Upsert;
 use crate::catalog::draft::ItemDraft;
+use crate::catalog::{Upsert, vector_length};
 use crate::clock::Clock;
 use crate::collect::dedupe::IdHash;
 use crate::collect::seen_index::SeenIndex;
@@ -217,6 +217,7 @@ impl Executor {
                         Upsert::Stored { .. } => None,
                         Upsert::Stale { current } => Some(format!("revision {current} is stored already")),
                         Upsert::Conflict { .. } => Some("it changed at the same time".to_owned()),
+                        Upsert::VectorLength { expected } => Some(vector_length(expected)),
                     };
                 }
                 site.live.refresh(&site.catalog);

@@ -14,13 +14,16 @@ mod pages;
 pub mod redis;
 pub mod serving;
 pub mod share;
+mod similar;
 pub mod watch;
+mod words;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use rapport_models::artifact::Row;
+use rapport_models::kinds::Kind;
 
 use crate::catalog::{Catalog, Index};
 use crate::config;
@@ -29,6 +32,7 @@ use fact::Fact;
 use ledger::LeftOut;
 use overlay::{Fresh, Neighbor, Overlay, Ranked};
 use serving::{Relation, ServedBuild};
+use words::Words;
 
 /// Best sellers kept per category.
 const PER_CATEGORY: usize = 200;
@@ -40,6 +44,8 @@ pub const NONE: u32 = u32::MAX;
 pub struct Snapshot {
     pub build: Option<Arc<ServedBuild>>,
     pub index: Arc<Index>,
+    /// What is written about the items of the catalog.
+    words: Arc<Words>,
     places: Arc<Places>,
     fresh: Fresh,
     lists: Arc<Lists>,
@@ -60,6 +66,7 @@ struct Lists {
     popular: Ranked,
     trending: Ranked,
     by_category: HashMap<Box<str>, Ranked>,
+    by_kind: HashMap<Kind, Ranked>,
 }
 
 /// The snapshot a site serves.
@@ -77,6 +84,8 @@ pub struct Live {
 #[derive(Debug)]
 struct Making {
     overlay: Overlay,
+    /// How often items had been described anew when their words were read.
+    reworded: u64,
     /// From where on this node's log was counted; nothing while it has to be read.
     read_from: Option<u64>,
     /// Counts how often the overlay was emptied, so that other nodes' facts are read again too.
@@ -106,7 +115,7 @@ impl Places {
 }
 
 impl Lists {
-    fn new((popular, trending): (Ranked, Ranked), index: &Index) -> Self {
+    fn new((popular, trending): (Ranked, Ranked), index: &Index, words: &Words) -> Self {
         let mut by_category: HashMap<Box<str>, Ranked> = HashMap::new();
         for &(slot, score) in &popular {
             let Some(item) = index.slot(slot).map(crate::catalog::Slot::item) else { continue };
@@ -120,7 +129,8 @@ impl Lists {
                 }
             }
         }
-        Self { popular, trending, by_category }
+        let by_kind = similar::by_kind(&popular, words);
+        Self { popular, trending, by_category, by_kind }
     }
 }
 
@@ -207,14 +217,18 @@ impl Iterator for Neighbors<'_> {
 impl Live {
     /// Serves the catalog alone, until there is a build.
     pub fn new(site: SiteId, node: u64, settings: &config::Build, catalog: &Catalog) -> Self {
+        // Read before the items are, so that words that change meanwhile are read again.
+        let reworded = catalog.reworded();
+        let index = catalog.index();
         let snapshot = Snapshot {
             build: None,
-            index: catalog.index(),
-            places: Arc::new(Places::new(None, &catalog.index())),
+            words: Arc::new(Words::default().follow(&index, reworded)),
+            places: Arc::new(Places::new(None, &index)),
             fresh: Fresh::default(),
             lists: Arc::default(),
+            index,
         };
-        let making = Making { overlay: Overlay::new(settings), read_from: None, emptied: 0 };
+        let making = Making { overlay: Overlay::new(settings), reworded, read_from: None, emptied: 0 };
         Self { site, node, current: ArcSwap::from_pointee(snapshot), making: Mutex::new(making) }
     }
 
@@ -233,16 +247,24 @@ impl Live {
         if making.read_from.is_some_and(|from| needed < from.max(complete_from)) {
             making.read_from = None;
         }
-        self.publish(&mut making, build, catalog.index(), true);
+        let current = self.current.load_full();
+        let reworded = catalog.reworded();
+        let index = catalog.index();
+        let words = Arc::new(current.words.renew(&index, reworded));
+        making.reworded = reworded;
+        self.publish(&mut making, build, index, words, true);
     }
 
-    /// Takes up items that are new since the snapshot was made.
+    /// Takes up items that are new, or described anew, since the snapshot was made.
     pub fn refresh(&self, catalog: &Catalog) {
+        let mut making = self.making();
+        let current = self.current.load_full();
+        let reworded = catalog.reworded();
         let index = catalog.index();
-        if !Arc::ptr_eq(&self.current.load().index, &index) {
-            let mut making = self.making();
-            let build = self.current.load().build.clone();
-            self.publish(&mut making, build, index, true);
+        if !Arc::ptr_eq(&current.index, &index) || making.reworded != reworded {
+            let words = Arc::new(current.words.follow(&index, reworded));
+            making.reworded = reworded;
+            self.publish(&mut making, current.build.clone(), index, words, true);
         }
     }
 
@@ -274,7 +296,7 @@ impl Live {
             making.overlay.take(fact);
         }
         let current = self.current.load_full();
-        self.publish(&mut making, current.build.clone(), current.index.clone(), false);
+        self.publish(&mut making, current.build.clone(), current.index.clone(), current.words.clone(), false);
         making.overlay.take_left_out()
     }
 
@@ -283,11 +305,11 @@ impl Live {
         let mut making = self.making();
         if making.overlay.is_unranked() {
             let current = self.current.load_full();
-            self.publish(&mut making, current.build.clone(), current.index.clone(), true);
+            self.publish(&mut making, current.build.clone(), current.index.clone(), current.words.clone(), true);
         }
     }
 
-    fn publish(&self, making: &mut Making, build: Option<Arc<ServedBuild>>, index: Arc<Index>, rank: bool) {
+    fn publish(&self, making: &mut Making, build: Option<Arc<ServedBuild>>, index: Arc<Index>, words: Arc<Words>, rank: bool) {
         let current = self.current.load();
         let same_build = build.as_ref().map(Arc::as_ptr) == current.build.as_ref().map(Arc::as_ptr);
         let places = if same_build && Arc::ptr_eq(&index, &current.index) {
@@ -297,11 +319,11 @@ impl Live {
         };
         let fresh = making.overlay.fresh(build.as_deref(), &index, &places);
         let lists = if rank {
-            Arc::new(Lists::new(making.overlay.rank(build.as_deref(), &places), &index))
+            Arc::new(Lists::new(making.overlay.rank(build.as_deref(), &places), &index, &words))
         } else {
             Arc::clone(&current.lists)
         };
-        self.current.store(Arc::new(Snapshot { build, index, places, fresh, lists }));
+        self.current.store(Arc::new(Snapshot { build, index, words, places, fresh, lists }));
     }
 
     fn making(&self) -> MutexGuard<'_, Making> {

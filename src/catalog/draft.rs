@@ -17,6 +17,8 @@ pub const MAX_TEXT_BYTES: usize = 1_000;
 pub const MAX_DESCRIPTION_BYTES: usize = 20_000;
 /// Longest address, in bytes.
 pub const MAX_URL_BYTES: usize = 2_048;
+/// Numbers of the shortest and the longest vector.
+pub const VECTOR_NUMBERS: std::ops::RangeInclusive<usize> = 2..=1024;
 /// Largest set of attributes, in bytes of JSON.
 pub const MAX_ATTRIBUTES_BYTES: usize = 32 * 1024;
 
@@ -45,6 +47,8 @@ pub struct ItemDraft {
     /// What variants have in common.
     pub group_id: Option<String>,
     pub attributes: Map<String, Value>,
+    /// The shop's own vector of the item: items with near directions are similar. Empty takes away the one there is.
+    pub vector: Option<Vec<f32>>,
     /// The sender's version of the item: an older one arriving late is ignored.
     pub revision: Option<u64>,
 }
@@ -124,6 +128,7 @@ const FIELDS: &[&str] = &[
     "url",
     "group_id",
     "attributes",
+    "vector",
     "revision",
 ];
 
@@ -147,6 +152,7 @@ impl ItemDraft {
             "url": self.url,
             "group_id": self.group_id,
             "attributes": self.attributes,
+            "vector": self.vector,
             "revision": self.revision,
         });
         if let Value::Object(map) = &mut value {
@@ -196,6 +202,7 @@ impl ItemDraft {
             url: fields.text("url")?,
             group_id: fields.id("group_id")?,
             attributes: fields.object("attributes")?,
+            vector: fields.vector("vector")?,
             revision: fields
                 .integer("revision")?
                 .map(|n| u64::try_from(n).map_err(|_| out_of_range("`revision` must not be negative.")))
@@ -264,6 +271,16 @@ impl ItemDraft {
                 return Err(Rejection::new(RejectionCode::WrongType, detail));
             }
         }
+        if let Some(vector) = self.vector.as_ref().filter(|vector| !vector.is_empty()) {
+            if !VECTOR_NUMBERS.contains(&vector.len()) {
+                let detail = format!("`vector` has {} numbers; from 2 to 1,024 are read.", vector.len());
+                return Err(out_of_range(&detail));
+            }
+            let length = vector.iter().map(|x| x * x).sum::<f32>();
+            if !(length.is_finite() && length >= f32::MIN_POSITIVE) {
+                return Err(out_of_range("`vector` must have a direction: not all of it 0, and nothing beyond 10^18."));
+            }
+        }
         let attributes = serde_json::to_string(&self.attributes).map_or(usize::MAX, |text| text.len());
         if attributes > MAX_ATTRIBUTES_BYTES {
             return Err(too_long("attributes", MAX_ATTRIBUTES_BYTES));
@@ -303,6 +320,15 @@ impl Fields {
                 .collect(),
             Some(_) => Err(wrong()),
         }
+    }
+
+    fn vector(&mut self, name: &str) -> Result<Option<Vec<f32>>, Rejection> {
+        let wrong = || Self::wrong(name, "an array of numbers");
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let Value::Array(values) = value else { return Err(wrong()) };
+        #[expect(clippy::cast_possible_truncation, reason = "what becomes infinite is refused by `check`")]
+        let numbers = values.iter().map(|value| value.as_f64().map(|x| x as f32).ok_or_else(wrong));
+        numbers.collect::<Result<_, _>>().map(Some)
     }
 
     fn flag(&mut self, name: &str) -> Result<Option<bool>, Rejection> {
@@ -399,6 +425,11 @@ mod tests {
             (r#"{"item_id":"a","url":"javascript:alert(1)"}"#, RejectionCode::WrongType, "`url`"),
             (r#"{"item_id":"a","revision":-1}"#, RejectionCode::OutOfRange, "`revision`"),
             (r#"{"item_id":"a","attributes":[]}"#, RejectionCode::WrongType, "`attributes`"),
+            (r#"{"item_id":"a","vector":7}"#, RejectionCode::WrongType, "`vector` must be an array of numbers"),
+            (r#"{"item_id":"a","vector":[1,"2"]}"#, RejectionCode::WrongType, "`vector` must be an array of numbers"),
+            (r#"{"item_id":"a","vector":[1]}"#, RejectionCode::OutOfRange, "has 1 numbers"),
+            (r#"{"item_id":"a","vector":[0,0,0]}"#, RejectionCode::OutOfRange, "direction"),
+            (r#"{"item_id":"a","vector":[1,1e300]}"#, RejectionCode::OutOfRange, "direction"),
             (r"[]", RejectionCode::InvalidJson, "object"),
             (r"{", RejectionCode::InvalidJson, "JSON"),
         ];

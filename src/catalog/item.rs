@@ -1,6 +1,7 @@
 //! One item of the catalog.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,9 @@ pub struct Item {
     pub group_id: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, serde_json::Value>,
+    /// The shop's own vector of it, as it was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vector: Option<Arc<[f32]>>,
     /// Only events have named it so far.
     #[serde(default)]
     pub observed: bool,
@@ -84,6 +88,7 @@ impl Item {
             url: None,
             group_id: None,
             attributes: BTreeMap::new(),
+            vector: None,
             observed: false,
             observed_at: None,
             revision: 0,
@@ -100,6 +105,16 @@ impl Item {
             Some(Availability::InStock) | None => self.stock.is_none_or(|n| n > 0),
         };
         can_be_had && self.visible && self.recommendable && !self.withdrawn && !(authoritative && self.observed)
+    }
+
+    /// Returns whether another item is described in the same words.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        self.title == other.title
+            && self.description == other.description
+            && self.categories == other.categories
+            && self.brand == other.brand
+            && self.attributes == other.attributes
+            && self.vector == other.vector
     }
 
     /// Returns what it costs now.
@@ -149,6 +164,9 @@ impl Item {
         item.visible = draft.visible.unwrap_or(item.visible);
         item.recommendable = draft.recommendable.unwrap_or(item.recommendable);
         item.attributes.extend(draft.attributes);
+        if let Some(vector) = draft.vector {
+            item.vector = (!vector.is_empty()).then(|| vector.into());
+        }
         item.observed = marked && base.is_none_or(|base| base.observed);
         item.withdrawn = false;
         item

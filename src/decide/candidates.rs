@@ -100,6 +100,7 @@ impl<'a> Candidates<'a> {
         match rung {
             Rung::CoOccurrence => self.related(Relation::Bought, rung, placement, taker),
             Rung::CoView => self.related(Relation::Viewed, rung, placement, taker),
+            Rung::Similar => self.similar(taker),
             Rung::Session => self.session(enough, taker),
             Rung::Affinity => self.affinity(taker),
             Rung::History => self.remembered(rung, |memory| &memory.viewed, taker),
@@ -232,7 +233,32 @@ impl<'a> Candidates<'a> {
                 }
             }
         }
+        if item.categories.is_empty() {
+            // The shop does not say what it is; its title may.
+            for (slot, score) in self.snapshot.popular_of_kind(anchor) {
+                if known.insert(slot) {
+                    taker.take(Candidate { slot, score, rung: Rung::PopularInCategory, support: 0, because: Some(anchor) })?;
+                }
+            }
+        }
         ControlFlow::Continue(())
+    }
+
+    /// What is like the item of the page, or like the first of the cart.
+    fn similar(&mut self, taker: &mut impl Taker) -> ControlFlow<()> {
+        let index: &Index = &self.snapshot.index;
+        let Scratch { cart, predicted, .. } = &mut *self.scratch;
+        let Some(anchor) = self.item.or(cart.first().copied()) else { return ControlFlow::Continue(()) };
+        let group_of = |slot| index.slot(slot).and_then(|slot| slot.item().group_id.clone());
+        let group = group_of(anchor);
+        self.snapshot.similar_to(anchor, MOST, predicted);
+        predicted
+            .iter()
+            // The same thing in another size is not another thing.
+            .filter(|(slot, _)| group.is_none() || group != group_of(*slot))
+            .try_for_each(|&(slot, score)| {
+                taker.take(Candidate { slot, score, rung: Rung::Similar, support: 0, because: Some(anchor) })
+            })
     }
 
     /// Anything there is: from the newest item of the catalog backwards, as far as it takes to fill the page.

@@ -7,6 +7,8 @@ pub enum Rung {
     CoOccurrence,
     /// Viewed in the same session, by cosine.
     CoView,
+    /// Like it by its words, and by the company it keeps.
+    Similar,
     /// What goes with the items of this visit.
     Session,
     /// Popular in the categories this visitor likes.
@@ -29,6 +31,7 @@ impl Rung {
         match self {
             Self::CoOccurrence => "co_occurrence",
             Self::CoView => "co_view",
+            Self::Similar => "similar",
             Self::Session => "session",
             Self::Affinity => "affinity",
             Self::History => "history",
@@ -45,6 +48,7 @@ impl Rung {
         match self {
             Self::CoOccurrence => "bought_together",
             Self::CoView => "viewed_together",
+            Self::Similar => "similar",
             Self::Session => "from_this_visit",
             Self::Affinity => "your_taste",
             Self::History => "recently_viewed",
@@ -74,7 +78,7 @@ pub enum Kind {
     Creative,
 }
 
-use Rung::{Affinity, Catalog, CoOccurrence, CoView, History, Popular, PopularInCategory, Repeat, Session, Trending};
+use Rung::{Affinity, Catalog, CoOccurrence, CoView, History, Popular, PopularInCategory, Repeat, Session, Similar, Trending};
 
 /// The placements present on a fresh site.
 pub const BUILT_IN: &[Placement] = &[
@@ -85,7 +89,8 @@ pub const BUILT_IN: &[Placement] = &[
     },
     Placement {
         id: "also-viewed",
-        kind: Kind::Items(&[CoView, CoOccurrence, PopularInCategory, Popular, Catalog]),
+        // Who looks at a thing looks at things like it. Who buys it does not: the ladders of what is bought go without.
+        kind: Kind::Items(&[CoView, CoOccurrence, Similar, PopularInCategory, Popular, Catalog]),
         title: "Customers who viewed this also viewed",
     },
     Placement {
@@ -93,7 +98,11 @@ pub const BUILT_IN: &[Placement] = &[
         kind: Kind::Items(&[CoOccurrence, PopularInCategory, Popular, Catalog]),
         title: "Goes well with your basket",
     },
-    Placement { id: "similar", kind: Kind::Items(&[CoView, PopularInCategory, Popular, Catalog]), title: "Similar items" },
+    Placement {
+        id: "similar",
+        kind: Kind::Items(&[Similar, CoView, PopularInCategory, Popular, Catalog]),
+        title: "Similar items",
+    },
     Placement { id: "for-you", kind: Kind::Items(&[Session, Affinity, Trending, Popular, Catalog]), title: "For you" },
     Placement { id: "recently-viewed", kind: Kind::Items(&[History]), title: "The page you made" },
     Placement { id: "buy-again", kind: Kind::Items(&[Repeat]), title: "Buy again" },

@@ -10,11 +10,11 @@ use super::caller::{Caller, Query};
 use super::problem::{Code, Problem};
 use super::{body, now};
 use crate::app::App;
-use crate::catalog::Upsert;
 use crate::catalog::draft::ItemDraft;
 use crate::catalog::item::Item;
+use crate::catalog::{Upsert, vector_length};
 use crate::documents::Expect;
-use crate::event::{ItemId, Rejection};
+use crate::event::{ItemId, Rejection, RejectionCode};
 
 /// Largest body of a bulk upsert, in bytes; larger feeds are sent in parts.
 const MAX_BULK: usize = 32 << 20;
@@ -68,17 +68,24 @@ pub async fn post_items(app: web::Data<Arc<App>>, request: HttpRequest, payload:
                 results[place]["result"] = "conflict".into();
                 results[place]["current"] = current.into();
             }
+            Upsert::VectorLength { expected } => {
+                results[place]["result"] = "rejected".into();
+                results[place]["code"] = RejectionCode::OutOfRange.as_str().into();
+                results[place]["detail"] = vector_length(expected).into();
+            }
         }
     }
-    renew(&caller);
+    renew(&caller).await;
     let rejected = results.iter().filter(|r| r["result"] == "rejected").count();
     Ok(HttpResponse::Ok().json(json!({"stored": stored, "stale": stale, "rejected": rejected, "results": results})))
 }
 
 /// Lets new items into the snapshot, so that who has just been told of them can see them.
-fn renew(caller: &Caller) {
+async fn renew(caller: &Caller) {
     if caller.site.catalog.index().len() <= AT_ONCE {
-        caller.site.live.refresh(&caller.site.catalog);
+        let site = caller.site.clone();
+        // Where the catalog has doubled, all of it is read again. A failure means that the server is stopping.
+        let _ = web::block(move || site.live.refresh(&site.catalog)).await;
     }
 }
 
@@ -145,7 +152,7 @@ pub async fn get_item(app: web::Data<Arc<App>>, request: HttpRequest) -> Result<
     let caller = caller(&app, &request)?;
     let item = caller.site.catalog.item(item_id(&request)?.as_str()).ok_or_else(unknown)?;
     let revision = item.revision;
-    Ok(HttpResponse::Ok().insert_header((ETAG, format!("\"{revision}\""))).json(to_json(&item)))
+    Ok(HttpResponse::Ok().insert_header((ETAG, format!("\"{revision}\""))).json(whole(&item)))
 }
 
 /// `PUT /v1/catalog/items/{item_id}`: fields that are not named stay as they are.
@@ -164,16 +171,17 @@ pub async fn put_item(app: web::Data<Arc<App>>, request: HttpRequest, payload: w
     map.insert("item_id".to_owned(), id.as_str().into());
     let draft = ItemDraft::from_map(map).map_err(|r| Problem::new(Code::InvalidRequest, r.detail))?;
     let outcome = caller.site.catalog.upsert(vec![(draft, expect)]).await.map_err(|e| Problem::store(&e))?.pop();
-    renew(&caller);
+    renew(&caller).await;
     match outcome {
         Some(Upsert::Stored { revision }) => {
             let item = caller.site.catalog.item(id.as_str()).ok_or_else(unknown)?;
-            Ok(HttpResponse::Ok().insert_header((ETAG, format!("\"{revision}\""))).json(to_json(&item)))
+            Ok(HttpResponse::Ok().insert_header((ETAG, format!("\"{revision}\""))).json(whole(&item)))
         }
         Some(Upsert::Stale { current }) => {
             Err(Problem::new(Code::PreconditionFailed, format!("Revision {current} of the feed is stored already.")))
         }
         Some(Upsert::Conflict { current }) => Err(conflict(current)),
+        Some(Upsert::VectorLength { expected }) => Err(Problem::new(Code::InvalidRequest, vector_length(expected))),
         None => Err(Problem::internal(&"an upsert had no outcome")),
     }
 }
@@ -195,6 +203,7 @@ pub async fn delete_item(app: web::Data<Arc<App>>, request: HttpRequest) -> Resu
         Some(Upsert::Stored { .. }) => Ok(HttpResponse::NoContent().finish()),
         Some(Upsert::Conflict { current }) => Err(conflict(current)),
         Some(Upsert::Stale { current }) => Err(conflict(Some(current))),
+        Some(Upsert::VectorLength { .. }) => Err(Problem::internal(&"an item was taken out for its vector")),
     }
 }
 
@@ -212,6 +221,15 @@ pub async fn list_items(app: web::Data<Arc<App>>, request: HttpRequest) -> Resul
     let end = after.saturating_add(limit);
     let next = (end < index.len()).then(|| end.to_string());
     Ok(HttpResponse::Ok().json(json!({"items": items, "next_cursor": next})))
+}
+
+/// All there is to say about an item; lists leave its vector out, which is longer than the rest.
+fn whole(item: &Item) -> Value {
+    let mut value = to_json(item);
+    if let Some(vector) = &item.vector {
+        value["vector"] = json!(vector);
+    }
+    value
 }
 
 fn to_json(item: &Item) -> Value {

@@ -5,8 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rapport_models::artifact::{Artifact, ArtifactError, NeighborsView, Row};
+use rapport_models::factors::Factors;
 use rapport_models::model::Model;
 use rapport_models::next_item::{NextItem, Scratch};
+use rapport_models::quantized;
 
 use crate::build::files;
 use crate::event::Timestamp;
@@ -19,8 +21,21 @@ pub struct ServedBuild {
     also_bought: NeighborsView,
     also_viewed: NeighborsView,
     next: NextItem,
+    /// Builds of earlier versions have none.
+    company: Option<Company>,
+    /// How much to believe of each item's factors, by how often it was looked at or bought.
+    trust: Vec<f32>,
     baskets: u64,
     sessions: u64,
+}
+
+/// The factors of all items, a byte a number: one question looks at all of them.
+#[derive(Debug)]
+struct Company {
+    dims: usize,
+    codes: Vec<i8>,
+    /// Size of a step of each item's codes.
+    steps: Vec<f32>,
 }
 
 /// Which neighbours.
@@ -45,6 +60,10 @@ impl ServedBuild {
             artifact.slice::<f32>(name)?;
         }
         let next = NextItem::open(&artifact, files::NEXT)?;
+        let has_factors = artifact.manifest().files.keys().any(|file| file.starts_with(files::FACTORS));
+        let company = if has_factors { Some(Company::of(&Factors::open(&artifact, files::FACTORS)?)) } else { None };
+        let counts = artifact.slice::<u32>(files::BOUGHT_COUNTS)?.iter().zip(artifact.slice::<u32>(files::VIEWED_COUNTS)?);
+        let trust = counts.map(|(bought, viewed)| trust(bought.saturating_add(*viewed))).collect();
         artifact.warm();
         let count = |name: &str| artifact.manifest().counts.get(name).copied().unwrap_or(0);
         Ok(Self {
@@ -54,6 +73,8 @@ impl ServedBuild {
             also_bought,
             also_viewed,
             next,
+            company,
+            trust,
             artifact,
         })
     }
@@ -121,8 +142,46 @@ impl ServedBuild {
         items.iter().copied().zip(scores.iter().copied()).collect()
     }
 
+    /// Returns how much the company two items keep is alike, from −1 to 1, and how much to believe of that, from 0 to 1.
+    pub fn company(&self, a: u32, b: u32) -> (f32, f32) {
+        let trust = |item: u32| usize::try_from(item).ok().and_then(|i| self.trust.get(i)).copied().unwrap_or(0.0);
+        match &self.company {
+            Some(company) => (company.cosine(a, b), trust(a) * trust(b)),
+            None => (0.0, 0.0),
+        }
+    }
+
     /// Returns when the build was made, in microseconds since 1970.
     pub fn created_at(&self) -> i64 {
         self.artifact.manifest().created_at
     }
+}
+
+impl Company {
+    fn of(factors: &Factors) -> Self {
+        let dims = factors.dims();
+        let mut codes = vec![0; factors.n_items() * dims];
+        let rows = factors.vectors().chunks_exact(dims).zip(codes.chunks_exact_mut(dims));
+        let steps = rows.map(|(vector, codes)| quantized::quantize(vector, codes)).collect();
+        Self { dims, codes, steps }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a sum of some dozens of products of bytes")]
+    fn cosine(&self, a: u32, b: u32) -> f32 {
+        let row = |item: u32| {
+            let item = usize::try_from(item).ok()?;
+            Some((self.codes.chunks_exact(self.dims).nth(item)?, *self.steps.get(item)?))
+        };
+        match (row(a), row(b)) {
+            (Some((a, a_step)), Some((b, b_step))) => quantized::dot(a, b) as f32 * a_step * b_step,
+            _ => 0.0,
+        }
+    }
+}
+
+/// The square root of `n / (n + 10)`: the product of two is half where both items were met ten times.
+#[expect(clippy::cast_precision_loss, reason = "a count whose last digits do not matter")]
+fn trust(met: u32) -> f32 {
+    let met = met as f32;
+    (met / (met + 10.0)).sqrt()
 }

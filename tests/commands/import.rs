@@ -78,6 +78,7 @@ fn a_year_of_invoices_beside_a_running_server() {
     let built: Value = serde_json::from_str(&server.run(&["build", "--json"])).unwrap();
     assert_eq!(built["activated"], true, "{built}");
     known_pairs(&server, &secret);
+    things_of_a_kind(&server, &secret);
     nobody_is_sent_postage(&server, &secret, &export);
     assert_eq!(server.metric("rapport_unavailable_shown_total"), 0.0);
 }
@@ -89,6 +90,18 @@ fn known_pairs(server: &Server, secret: &str) {
     for (one, other) in [("22697", "22699"), ("22726", "22727")] {
         assert!(first(one, 3).contains(&other.to_owned()), "{one}: {:?}", first(one, 3));
         assert!(first(other, 3).contains(&one.to_owned()), "{other}: {:?}", first(other, 3));
+    }
+}
+
+/// What this shop calls by the same name is similar: its file has titles and nothing else to go by.
+fn things_of_a_kind(server: &Server, secret: &str) {
+    for (item, name) in [("22386", "JUMBO BAG"), ("20727", "LUNCH BAG"), ("22726", "ALARM CLOCK"), ("47566", "BUNTING")] {
+        let authorization = format!("Bearer {secret}");
+        let path = format!("/v1/recommendations/similar?item_id={item}&count=5");
+        let answer = server.send("GET", &path, &[("Authorization", &authorization)], b"").json();
+        let titles: Vec<&str> = answer["items"].as_array().unwrap().iter().filter_map(|i| i["title"].as_str()).collect();
+        let alike = titles.iter().filter(|title| title.contains(name)).count();
+        assert!(answer["served_by"] == "similar" && alike >= 3, "{item}, a {name}: {titles:?}");
     }
 }
 

@@ -9,3 +9,4 @@ mod events;
 mod first_day;
 mod openapi;
 mod segment;
+mod similar;
