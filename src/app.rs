@@ -113,7 +113,7 @@ impl App {
                 let redis = Redis::connect(url, !accept_data_loss).await?;
                 let ttl = u64::from(*profile_days) * 86_400;
                 let profiles = Profiles::Redis(RedisProfiles::new(redis.clone(), ttl));
-                (profiles, Documents::Redis(RedisDocuments::new(redis.clone())), Some(redis))
+                (profiles, Documents::Redis(Box::new(RedisDocuments::new(redis.clone()))), Some(redis))
             }
         };
         let node = node_id(data_dir)?;

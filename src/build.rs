@@ -86,6 +86,8 @@ pub struct Order<'a> {
 /// The models of one set of groups.
 struct Models {
     bought: Neighbors,
+    /// G² that pairs bought together had to reach.
+    floor: f64,
     viewed: Neighbors,
     next: NextItem,
 }
@@ -250,9 +252,11 @@ fn fit(learned: &Learned, settings: &config::Build, next: &next_item::Options, b
     for session in &visits.sessions {
         viewed.push_group(session);
     }
+    let baskets = baskets(learned, settings, before);
     Models {
+        floor: cooccurrence::floor(&baskets, &buying),
         // What is bought together is judged by how surely it is no accident, what is viewed together by how close it is.
-        bought: cooccurrence::neighbors(&baskets(learned, settings, before), &buying),
+        bought: cooccurrence::neighbors(&baskets, &buying),
         viewed: cooccurrence::neighbors(&viewed.finish(), &viewing),
         next: NextItem::fit(&visits.sessions(learned.items.len()), next),
     }
@@ -386,6 +390,7 @@ fn manifest(
         ("min_support", json!(settings.min_support)),
         ("min_buyers", json!(settings.min_buyers)),
         ("min_llr", json!(settings.min_llr)),
+        (files::BOUGHT_FLOOR, json!(models.floor)),
         ("family_error", json!(settings.family_error)),
         ("max_group", json!(settings.max_group)),
         ("visitor_cap_per_day", json!(settings.visitor_cap_per_day)),

@@ -148,7 +148,7 @@ pub enum Documents {
     /// In the data directory.
     Embedded(EmbeddedDocuments),
     /// In Redis.
-    Redis(RedisDocuments),
+    Redis(Box<RedisDocuments>),
 }
 
 impl DocumentStore for Documents {

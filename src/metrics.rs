@@ -49,9 +49,9 @@ metrics! {
     builds_loaded: IntCounterVec ["site"],
     /// Builds that were refused because they were damaged, by site.
     builds_refused: IntCounterVec ["site"],
-    /// Purchases and views counted on top of a build, by site and by whose log they come from: own, other_nodes.
+    /// Purchases and views counted on top of a build, by site and by whose log they come from: `own`, `other_nodes`.
     fresh_facts: IntCounterVec ["site", "from"],
-    /// Interactions not counted on top of a build, by site and why: visitor_cap, no_room. The next build counts the latter.
+    /// Interactions not counted on top of a build, by site and why: `visitor_cap`, `no_room`. The next build counts the latter.
     fresh_left_out: IntCounterVec ["site", "why"],
     /// Bytes of this node's log that other nodes were not told of, because Redis could not be reached for too long.
     fresh_unshared_bytes: IntCounter,

@@ -177,7 +177,7 @@ struct CompareArgs {
 struct CostArgs {
     #[command(flatten)]
     to: Where,
-    /// The target's process, which must have one worker (RAPPORT_HTTP__WORKERS=1); it stays pinned
+    /// The target's process, which must have one worker (`RAPPORT_HTTP__WORKERS=1`); it stays pinned
     #[arg(long)]
     pid: u32,
     /// The core target and floor are pinned to

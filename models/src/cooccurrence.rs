@@ -113,6 +113,11 @@ impl Neighbors {
 /// Rows that one job works through; small enough to spread a few heavy items over the threads.
 const BLOCK: usize = 128;
 
+/// Returns the G² a pair of these groups must reach: the greater of the two floors of the options.
+pub fn floor(groups: &Interactions, options: &Options) -> f64 {
+    options.min_llr.max(significance::floor(groups.groups().map(<[u32]>::len), groups.n_items(), options.family_error))
+}
+
 /// Returns the best neighbours of each item.
 ///
 /// Runs on the current rayon pool; the result is the same for any number of threads. `top` is lowered where the result would not fit `u32` row starts.
@@ -139,10 +144,7 @@ fn count<Id: Narrow, Place: Narrow>(groups: &Interactions, options: &Options) ->
     let limit = row_limit(options.top, n_items);
     let ranking = Ranking::<Id>::of(&item_counts);
     let packed = Packed::<Id, Place>::of(groups, &ranking);
-    let options = &Options {
-        min_llr: options.min_llr.max(significance::floor(groups.groups().map(<[u32]>::len), n_items, options.family_error)),
-        ..*options
-    };
+    let options = &Options { min_llr: floor(groups, options), ..*options };
     let scorer = scores::Scorer::new(options, ranking.counts(), n_groups);
 
     let mut table = Table::new((0..n_items as u32).map(|item| packed.most_neighbors(ranking.rank(item), limit)));

@@ -127,7 +127,7 @@ impl Model for Factors {
         if dims == 0 || !vectors.len().is_multiple_of(dims) {
             return Err(ArtifactError::Shape { reason: format!("{} numbers are no vectors of {dims}", vectors.len()), file });
         }
-        if let Some(at) = vectors.iter().position(|x| !(x.abs() <= 1.001)) {
+        if let Some(at) = vectors.iter().position(|x| x.is_nan() || x.abs() > 1.001) {
             return Err(ArtifactError::Shape { reason: format!("number {at} is not one of a vector of length 1"), file });
         }
         Ok(Self { dims, vectors })

@@ -28,6 +28,9 @@ pub struct Order<'a> {
     pub lines: &'a [Line],
 }
 
+/// An order as it comes in: customer, time in seconds, items with their prices.
+type Bought = (u32, f64, Vec<(u32, f32)>);
+
 /// Orders, oldest first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Orders {
@@ -42,8 +45,8 @@ impl Orders {
     ///
     /// Repeated items of an order count once, at their first price. Items outside the catalog are left out, and so are orders without an item or with a
     /// time that is not finite. Orders of the same moment stay in the order they came in.
-    pub fn new(n_items: usize, orders: impl IntoIterator<Item = (u32, f64, Vec<(u32, f32)>)>) -> Self {
-        let mut sorted: Vec<(u32, f64, Vec<(u32, f32)>)> = orders.into_iter().filter(|(_, time, _)| time.is_finite()).collect();
+    pub fn new(n_items: usize, orders: impl IntoIterator<Item = Bought>) -> Self {
+        let mut sorted: Vec<Bought> = orders.into_iter().filter(|(_, time, _)| time.is_finite()).collect();
         sorted.sort_by(|a, b| a.1.total_cmp(&b.1));
         let mut all = Self { starts: vec![0], lines: Vec::new(), customers: Vec::new(), n_items };
         for (customer, time, mut items) in sorted {

@@ -137,7 +137,10 @@ impl Forest {
         let n_features = forest.shape.n_features;
         let reason = if forest.shape.depth > MAX_DEPTH {
             "its trees are deeper than any this program grows"
-        } else if forest.leaves.len() % LEAVES != 0 || forest.features.len() != splits || forest.thresholds.len() != splits {
+        } else if !forest.leaves.len().is_multiple_of(LEAVES)
+            || forest.features.len() != splits
+            || forest.thresholds.len() != splits
+        {
             "its arrays do not fit together"
         } else if forest.features.iter().any(|&f| f as usize >= n_features) || forest.gains.len() != n_features {
             "it asks about a feature it does not have"

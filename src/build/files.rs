@@ -20,3 +20,5 @@ pub const POPULAR_SCORES: &str = "popular.scores.f32";
 /// Items that rise.
 pub const TRENDING_ITEMS: &str = "trending.items.u32";
 pub const TRENDING_SCORES: &str = "trending.scores.f32";
+/// The manifest's parameter for the G² that pairs bought together had to reach.
+pub const BOUGHT_FLOOR: &str = "also_bought.min_llr";

@@ -37,7 +37,10 @@ fn table(ledger: &Ledger, relation: Relation, one: &str, other: &str) -> (u32, u
 }
 
 /// Returns all counts, by name.
-fn everything(ledger: &Ledger) -> Vec<(Relation, u32, BTreeMap<String, (u32, BTreeMap<String, u32>)>)> {
+/// By item: the groups that hold it, and for each partner how many hold both.
+type Tallies = BTreeMap<String, (u32, BTreeMap<String, u32>)>;
+
+fn everything(ledger: &Ledger) -> Vec<(Relation, u32, Tallies)> {
     let name = |n: u32| ledger.ids()[n as usize].as_str().to_owned();
     [Relation::Bought, Relation::Viewed]
         .map(|relation| {

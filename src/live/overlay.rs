@@ -219,17 +219,18 @@ impl Overlay {
         housed
     }
 
-    fn options(&self, relation: Relation) -> cooccurrence::Options {
-        cooccurrence::Options {
-            top: self.settings.neighbors,
-            min_support: self.settings.min_support,
-            min_llr: self.settings.min_llr,
-            // As in `build::fit`.
-            score: match relation {
-                Relation::Bought => Score::LogLikelihood,
-                Relation::Viewed => Score::Cosine,
+    /// Returns how pairs are scored, as in `build::fit`.
+    fn options(&self, relation: Relation, build: Option<&ServedBuild>) -> cooccurrence::Options {
+        let options = cooccurrence::Options { top: self.settings.neighbors, ..cooccurrence::Options::default() };
+        let (min_support, min_llr) = (self.settings.min_support, self.settings.min_llr);
+        match relation {
+            Relation::Bought => cooccurrence::Options {
+                min_support: self.settings.min_buyers,
+                min_llr: build.and_then(ServedBuild::bought_floor).unwrap_or(min_llr),
+                score: Score::LogLikelihood,
+                ..options
             },
-            ..cooccurrence::Options::default()
+            Relation::Viewed => cooccurrence::Options { min_support, min_llr, score: Score::Cosine, ..options },
         }
     }
 
@@ -244,7 +245,7 @@ impl Overlay {
             let counts = build.map(|build| build.counts(relation)).unwrap_or_default();
             item.and_then(|item| counts.get(item as usize)).copied().unwrap_or(0)
         };
-        let options = self.options(relation);
+        let options = self.options(relation, build);
         let own = places.item_of(self.slots[item as usize]);
         let a = known(own).saturating_add(tally.groups);
         let n = build.map_or(0, |build| build.groups(relation)).saturating_add(counts.groups);

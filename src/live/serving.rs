@@ -79,6 +79,11 @@ impl ServedBuild {
         })
     }
 
+    /// Returns the G² that its pairs bought together had to reach.
+    pub fn bought_floor(&self) -> Option<f64> {
+        self.artifact.manifest().parameters.get(files::BOUGHT_FLOOR)?.as_f64()
+    }
+
     /// Returns the ids of its items, in their order.
     pub fn item_ids(&self) -> impl Iterator<Item = &str> {
         self.artifact.strings(files::ITEMS).ok().into_iter().flat_map(|strings| strings.iter())

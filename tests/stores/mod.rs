@@ -73,7 +73,7 @@ async fn in_redis() -> Backend {
     let redis = Redis::connect(&server.url(), true).await.unwrap();
     Backend {
         profiles: Profiles::Redis(RedisProfiles::new(redis.clone(), 0)),
-        documents: Documents::Redis(RedisDocuments::new(redis)),
+        documents: Documents::Redis(Box::new(RedisDocuments::new(redis))),
         _home: Home::Server(server),
     }
 }

@@ -50,7 +50,7 @@ pub fn tune(examples: &Sessions<'_>, start: &Options, mut go_on: impl FnMut(&Pro
         let mut dice = Dice { seed: u64::from(progress.tried), throws: 0 };
         let mut tried = best;
         // Neighbours have more to choose from than pairs.
-        if progress.tried % 3 == 0 {
+        if progress.tried.is_multiple_of(3) {
             tried.next.decay = dice.near(best.next.decay, 0.1, 2.0);
             tried.next.backward = dice.near(best.next.backward, 0.05, 1.5);
             tried.next.normalization = dice.near(best.next.normalization, 0.05, 1.0);
