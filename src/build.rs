@@ -17,6 +17,7 @@ use rapport_models::evaluate::{Replay, basket_hit_rate, replay};
 use rapport_models::factors::{self, Factors};
 use rapport_models::interactions::{Interactions, InteractionsBuilder};
 use rapport_models::model::Model;
+use rapport_models::neighbors::{self, Examples, Index};
 use rapport_models::next_item::{self, NextItem, tune};
 use rapport_models::popularity::{self, Trend};
 use rapport_models::sessions::Sessions;
@@ -51,6 +52,8 @@ pub enum BuildError {
     NothingToLearn(SiteId),
     #[error("the event log cannot be read")]
     Log(#[from] LogError),
+    #[error("the build is refused")]
+    Index(#[from] neighbors::Fault),
     #[error("the build cannot be written")]
     Artifact(#[from] ArtifactError),
 }
@@ -114,6 +117,8 @@ pub fn build(order: &Order<'_>, mut stage: impl FnMut(&str), clock: impl Fn() ->
     stage("finding who keeps the same company");
     let company = [pairs(&models.viewed), pairs(&models.bought)];
     let factors = Factors::fit(&company.as_slice(), &factors::Options::default());
+    let near = Index::fit(&Examples { values: factors.vectors(), dimension: factors.dims() }, &neighbors::Options::default());
+    let quality = near.check(&neighbors::Floor::default())?;
     stage("ranking what is popular");
     let (popular, trending) = rank(&learned, order.settings, newest);
     stage("writing the build");
@@ -121,13 +126,17 @@ pub fn build(order: &Order<'_>, mut stage: impl FnMut(&str), clock: impl Fn() ->
     draft.write_strings(files::ITEMS, learned.items.iter().map(crate::event::ItemId::as_str))?;
     write_models(&mut draft, &models)?;
     factors.save(&mut draft, files::FACTORS)?;
+    near.save(&mut draft, files::NEAR)?;
     for (list, items, scores) in
         [(&popular, files::POPULAR_ITEMS, files::POPULAR_SCORES), (&trending, files::TRENDING_ITEMS, files::TRENDING_SCORES)]
     {
         draft.write_slice(items, &list.iter().map(|(item, _)| *item).collect::<Vec<u32>>())?;
         draft.write_slice(scores, &list.iter().map(|(_, score)| *score).collect::<Vec<f32>>())?;
     }
-    let manifest = manifest(order, &learned, &models, &next, evaluation, newest);
+    let mut manifest = manifest(order, &learned, &models, &next, evaluation, newest);
+    // A graph grown on all threads at once is another one each time; everything else is the same from the same log.
+    manifest.parameters.insert("near.deterministic".to_owned(), json!(near.deterministic()));
+    manifest.parameters.insert("near.quality".to_owned(), json!(quality));
     let (counts, evaluation) = (manifest.counts.clone(), manifest.evaluation.clone());
     let id = draft.finish(manifest, &order.now.format("%Y-%m-%dT%H-%MZ"))?;
     let gate = before.and_then(|before| gate(&evaluation, &before, order.settings.gate));

@@ -14,7 +14,7 @@ mod pages;
 pub mod redis;
 pub mod serving;
 pub mod share;
-mod similar;
+pub mod similar;
 pub mod watch;
 mod words;
 
@@ -58,6 +58,7 @@ struct Places {
     slot_of: Vec<u32>,
     /// The build's number of the item in each slot.
     item_of: Vec<u32>,
+    unbuilt: Vec<u32>,
 }
 
 /// What is wanted by many, by slot, best first.
@@ -102,7 +103,13 @@ impl Places {
                 *place = item;
             }
         }
-        Self { slot_of, item_of }
+        let unbuilt = (0_u32..).zip(&item_of).filter(|(_, item)| **item == NONE).map(|(slot, _)| slot).collect();
+        Self { slot_of, item_of, unbuilt }
+    }
+
+    /// Returns the slots of items that the build does not know.
+    fn unbuilt(&self) -> impl Iterator<Item = u32> + '_ {
+        self.unbuilt.iter().copied()
     }
 
     fn item_of(&self, slot: u32) -> Option<u32> {

@@ -22,3 +22,5 @@ pub const TRENDING_ITEMS: &str = "trending.items.u32";
 pub const TRENDING_SCORES: &str = "trending.scores.f32";
 /// The manifest's parameter for the G² that pairs bought together had to reach.
 pub const BOUGHT_FLOOR: &str = "also_bought.min_llr";
+/// Prefix of the index over the factors: who keeps like company.
+pub const NEAR: &str = "near";

@@ -16,6 +16,7 @@ use crate::event::Timestamp;
 use crate::live::Snapshot;
 use crate::live::overlay::Neighbor;
 use crate::live::serving::Relation;
+use crate::live::similar;
 use crate::profile::{Memory, Seen, view};
 
 /// Candidates a rung gives at most, so that a narrow filter still finds enough and a huge catalog is not walked whole.
@@ -54,6 +55,7 @@ pub struct Scratch {
     asked: Vec<u32>,
     predicted: Vec<(u32, f32)>,
     model: next_item::Scratch,
+    similar: similar::Scratch,
     sums: Sums,
 }
 
@@ -247,11 +249,11 @@ impl<'a> Candidates<'a> {
     /// What is like the item of the page, or like the first of the cart.
     fn similar(&mut self, taker: &mut impl Taker) -> ControlFlow<()> {
         let index: &Index = &self.snapshot.index;
-        let Scratch { cart, predicted, .. } = &mut *self.scratch;
+        let Scratch { cart, predicted, similar, .. } = &mut *self.scratch;
         let Some(anchor) = self.item.or(cart.first().copied()) else { return ControlFlow::Continue(()) };
         let group_of = |slot| index.slot(slot).and_then(|slot| slot.item().group_id.clone());
         let group = group_of(anchor);
-        self.snapshot.similar_to(anchor, MOST, predicted);
+        self.snapshot.similar_to(anchor, MOST, similar, predicted);
         predicted
             .iter()
             // The same thing in another size is not another thing.

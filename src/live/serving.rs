@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rapport_models::artifact::{Artifact, ArtifactError, NeighborsView, Row};
 use rapport_models::factors::Factors;
 use rapport_models::model::Model;
+use rapport_models::neighbors::{self, Query};
 use rapport_models::next_item::{NextItem, Scratch};
 use rapport_models::quantized;
 
@@ -23,6 +24,8 @@ pub struct ServedBuild {
     next: NextItem,
     /// Builds of earlier versions have none.
     company: Option<Company>,
+    /// Finds items by their factors; used where there are too many to look at all of them.
+    near: Option<neighbors::Index>,
     /// How much to believe of each item's factors, by how often it was looked at or bought.
     trust: Vec<f32>,
     baskets: u64,
@@ -62,6 +65,8 @@ impl ServedBuild {
         let next = NextItem::open(&artifact, files::NEXT)?;
         let has_factors = artifact.manifest().files.keys().any(|file| file.starts_with(files::FACTORS));
         let company = if has_factors { Some(Company::of(&Factors::open(&artifact, files::FACTORS)?)) } else { None };
+        let has_index = artifact.manifest().files.keys().any(|file| file.starts_with(files::NEAR));
+        let near = if has_index { Some(neighbors::Index::open(&artifact, files::NEAR)?) } else { None };
         let counts = artifact.slice::<u32>(files::BOUGHT_COUNTS)?.iter().zip(artifact.slice::<u32>(files::VIEWED_COUNTS)?);
         let trust = counts.map(|(bought, viewed)| trust(bought.saturating_add(*viewed))).collect();
         artifact.warm();
@@ -74,6 +79,7 @@ impl ServedBuild {
             also_viewed,
             next,
             company,
+            near,
             trust,
             artifact,
         })
@@ -153,6 +159,15 @@ impl ServedBuild {
         match &self.company {
             Some(company) => (company.cosine(a, b), trust(a) * trust(b)),
             None => (0.0, 0.0),
+        }
+    }
+
+    /// Fills `out` with the `k` items that keep the most like company, where a graph finds them; empty for an item whose company is hardly known.
+    pub fn near(&self, item: u32, k: usize, scratch: &mut neighbors::Scratch, out: &mut Vec<(u32, f32)>) {
+        out.clear();
+        let known = usize::try_from(item).ok().and_then(|i| self.trust.get(i)).is_some_and(|trust| *trust > 0.5);
+        if let Some(near) = self.near.as_ref().filter(|near| known && near.has_graph()) {
+            near.predict(Query::item(item).ef(k), k, scratch, out);
         }
     }
 

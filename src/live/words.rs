@@ -128,6 +128,14 @@ impl Words {
         })
     }
 
+    /// Returns how near the words of two items are: a cosine, 0 where either has none.
+    pub(super) fn similarity(&self, slot: u32, other: u32) -> f32 {
+        match (self.row(slot), self.row(other)) {
+            (Some((asked, asked_codes)), Some((row, codes))) => asked.similarity(asked_codes, row, codes),
+            _ => 0.0,
+        }
+    }
+
     fn row(&self, slot: u32) -> Option<(&Row, &[i8])> {
         let slot = usize::try_from(slot).ok()?;
         let chunk = self.chunks.get(slot / CHUNK)?;
