@@ -64,6 +64,7 @@ const BOUNDARIES: &[(&str, &[&str], &[&str])] = &[
     ("src/build", &["crate::live", "crate::decide", "crate::http", "crate::profile"], &[]),
     ("src/profile", &["crate::collect", "crate::http", "crate::event_log"], &[]),
     ("src/event", &["crate::collect", "crate::profile", "crate::http", "crate::config"], &[]),
+    ("models/src", &["hnsw_rs"], &["models/src/neighbors/grow.rs"]),
     ("models/src", &["actix", "redis", "fjall", "tokio", "SystemTime", "Instant::now"], &[]),
 ];
 
