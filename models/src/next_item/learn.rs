@@ -38,6 +38,9 @@ pub(super) fn learn(examples: &Sessions<'_>, options: &Options) -> NextItem {
                 weights = blend::fit(&choices(examples, &parts, &places), &PRIOR, 10.0);
             }
         }
+        if options.trees.trees == 0 {
+            break;
+        }
         let places = places(examples, *slice, share(options.examples, slice));
         collect(examples, &parts, &weights, &places, &mut data);
     }
