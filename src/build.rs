@@ -5,6 +5,7 @@
 
 pub mod files;
 pub mod groups;
+mod purchases;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -96,7 +97,11 @@ struct Models {
 }
 
 /// Learns, evaluates, writes and, if it passes the gate, activates. `stage` is told what is being done.
-pub fn build(order: &Order<'_>, mut stage: impl FnMut(&str), clock: impl Fn() -> Duration) -> Result<Built, BuildError> {
+pub fn build(
+    order: &Order<'_>,
+    mut stage: impl FnMut(&str),
+    clock: impl Fn() -> Duration + Sync + Send,
+) -> Result<Built, BuildError> {
     let started = clock();
     stage("reading the event log");
     let learned = groups::read(order.site, order.log_dir, order.archive_dir, order.settings.visitor_cap_per_day)?;
@@ -111,9 +116,16 @@ pub fn build(order: &Order<'_>, mut stage: impl FnMut(&str), clock: impl Fn() ->
         next = look_for_better(&learned, &next, budget, &mut stage, &clock);
     }
     stage("evaluating on the last day");
-    let evaluation = evaluate(&learned, order.settings, &next, newest, &clock);
+    let mut evaluation = evaluate(&learned, order.settings, &next, newest, &clock);
+    let orders = purchases::orders(&learned);
+    if let Some(orders) = &orders {
+        stage("evaluating on the newest orders");
+        evaluation.extend(purchases::evaluate(orders, order.settings, &clock));
+    }
     stage("learning what goes together and what comes next");
     let models = fit(&learned, order.settings, &next, None);
+    stage("learning what is bought next");
+    let purchase = orders.map(|orders| purchases::fit(&orders, order.settings));
     stage("finding who keeps the same company");
     let company = [pairs(&models.viewed), pairs(&models.bought)];
     let factors = Factors::fit(&company.as_slice(), &factors::Options::default());
@@ -127,6 +139,9 @@ pub fn build(order: &Order<'_>, mut stage: impl FnMut(&str), clock: impl Fn() ->
     write_models(&mut draft, &models)?;
     factors.save(&mut draft, files::FACTORS)?;
     near.save(&mut draft, files::NEAR)?;
+    if let Some(purchase) = &purchase {
+        purchase.save(&mut draft, files::PURCHASE)?;
+    }
     for (list, items, scores) in
         [(&popular, files::POPULAR_ITEMS, files::POPULAR_SCORES), (&trending, files::TRENDING_ITEMS, files::TRENDING_SCORES)]
     {

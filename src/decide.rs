@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::profile::Memory;
 use candidates::{Candidate, Candidates, Taker};
 use filter::Filter;
-use placement::{Kind, Placement, Rung};
+use placement::{Placement, Rung};
 use slots::SlotSet;
 
 /// What is known about the page and its visitor. Ids the catalog does not know count for nothing.
@@ -139,7 +139,7 @@ pub fn decide(
             .map(|ask| {
                 let mut answer =
                     Answer { placement: ask.placement, served_by: None, items: Vec::new(), explanation: Explanation::default() };
-                let Kind::Items(rungs) = ask.placement.kind else { return answer };
+                let Some(rungs) = ask.placement.kind.ladder(sources.visit_has_begun()) else { return answer };
                 answer.items.reserve_exact(ask.count);
                 tried.clear();
                 excluded.clear();

@@ -133,6 +133,22 @@ impl NextPurchase {
         [self.for_you.weights.0, self.together.weights.0]
     }
 
+    /// Returns how many items it knows, bought or not.
+    pub fn n_items(&self) -> usize {
+        self.parts.n_items()
+    }
+
+    /// Returns the model of what is due again.
+    pub fn repeat(&self) -> &repeat::Repeat {
+        &self.parts.repeat
+    }
+
+    /// Returns what one of an item used to cost (the geometric mean of the orders); 0 where nothing is known.
+    pub fn price(&self, item: u32) -> f32 {
+        let log = parts::facts_of(self.parts.facts(), item)[parts::PRICE];
+        if log == 0.0 { 0.0 } else { log.exp() }
+    }
+
     fn ranker(&self, basket: &[u32]) -> &Ranker {
         if basket.is_empty() { &self.for_you } else { &self.together }
     }

@@ -12,6 +12,8 @@ pub const BOUGHT_COUNTS: &str = "bought.counts.u32";
 pub const VIEWED_COUNTS: &str = "viewed.counts.u32";
 /// Prefix of what comes next in a visit.
 pub const NEXT: &str = "next";
+/// Prefix of what is bought next; only where people came back to buy.
+pub const PURCHASE: &str = "purchase";
 /// Prefix of the items' vectors.
 pub const FACTORS: &str = "factors";
 /// Items by decayed popularity.

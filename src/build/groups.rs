@@ -43,6 +43,8 @@ pub struct Group {
     /// When it began.
     pub at: Timestamp,
     pub items: Vec<u32>,
+    /// The price of one of each item of a basket, in major units, 0 where it is not known; empty for a visit.
+    pub prices: Vec<f32>,
 }
 
 /// One sign of interest in an item.
@@ -69,6 +71,7 @@ struct Basket {
     /// A browser's word for an order of which the server has spoken.
     overruled: bool,
     items: Vec<u32>,
+    prices: Vec<f32>,
 }
 
 /// What tells one basket from another.
@@ -210,7 +213,14 @@ impl Gather {
         let place = match self.basket_of.get(&key) {
             Some(&place) => place,
             None => {
-                self.baskets.push(Basket { visitor, at: event.ts, trusted, overruled: false, items: Vec::new() });
+                self.baskets.push(Basket {
+                    visitor,
+                    at: event.ts,
+                    trusted,
+                    overruled: false,
+                    items: Vec::new(),
+                    prices: Vec::new(),
+                });
                 self.basket_of.insert(key, self.baskets.len() - 1);
                 self.baskets.len() - 1
             }
@@ -225,11 +235,14 @@ impl Gather {
             basket.trusted = true;
             basket.overruled = true;
             basket.items.clear();
+            basket.prices.clear();
         }
         for line in &event.items {
             let item = self.number(&line.item);
             if self.may_teach(visitor, item, event) {
                 self.baskets[place].items.push(item);
+                #[expect(clippy::cast_possible_truncation, reason = "a price; its size matters, not its digits")]
+                self.baskets[place].prices.push(line.price.map_or(0.0, |price| price.to_decimal() as f32));
                 if !self.baskets[place].overruled {
                     self.learned.interest.push(Interest { item, at: event.ts, weight: BUY });
                 }
@@ -247,13 +260,14 @@ impl Gather {
                 (Some((visitor, at)), Some(session)) if visitor == view.visitor && view.at.since(at) <= SESSION_SILENCE => {
                     session.items.push(view.item);
                 }
-                _ => sessions.push(Group { visitor: view.visitor, at: view.at, items: vec![view.item] }),
+                _ => sessions.push(Group { visitor: view.visitor, at: view.at, items: vec![view.item], prices: Vec::new() }),
             }
             last = Some((view.visitor, view.at));
         }
         sessions.sort_by_key(|s| s.at);
         let filled = self.baskets.into_iter().filter(|b| !b.items.is_empty());
-        let mut baskets: Vec<Group> = filled.map(|b| Group { visitor: b.visitor, at: b.at, items: b.items }).collect();
+        let mut baskets: Vec<Group> =
+            filled.map(|b| Group { visitor: b.visitor, at: b.at, items: b.items, prices: b.prices }).collect();
         baskets.sort_by_key(|b| b.at);
         Learned { sessions, baskets, visitors: self.visitors.len() as u64, ..self.learned }
     }

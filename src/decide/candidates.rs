@@ -6,13 +6,17 @@
 use std::collections::BinaryHeap;
 use std::ops::ControlFlow;
 
-use rapport_models::next_item;
+use rapport_models::model::Model;
+use rapport_models::orders::Line;
+use rapport_models::purchase::NextPurchase;
+use rapport_models::{next_item, purchase, repeat};
 
 use super::Context;
 use super::placement::Rung;
 use super::slots::{SlotMap, SlotSet};
 use crate::catalog::{Index, Slot};
 use crate::event::Timestamp;
+use crate::event::time::SECOND;
 use crate::live::Snapshot;
 use crate::live::overlay::Neighbor;
 use crate::live::serving::Relation;
@@ -54,8 +58,12 @@ pub struct Scratch {
     /// The same in the build's numbers, oldest first.
     asked: Vec<u32>,
     predicted: Vec<(u32, f32)>,
+    /// What the visitor bought, oldest first.
+    bought: Vec<Line>,
     model: next_item::Scratch,
     similar: similar::Scratch,
+    purchase: purchase::Scratch,
+    repeat: repeat::Scratch,
     sums: Sums,
 }
 
@@ -95,6 +103,11 @@ impl<'a> Candidates<'a> {
         &self.scratch.cart
     }
 
+    /// Returns whether this visit has looked at anything, or has something in the cart.
+    pub fn visit_has_begun(&self) -> bool {
+        !(self.scratch.visit.is_empty() && self.scratch.cart.is_empty())
+    }
+
     /// Offers a rung's candidates, best first, until the taker breaks off.
     ///
     /// `enough` is how many will most likely do; it saves work and changes nothing about the answer.
@@ -104,9 +117,10 @@ impl<'a> Candidates<'a> {
             Rung::CoView => self.related(Relation::Viewed, rung, placement, taker),
             Rung::Similar => self.similar(taker),
             Rung::Session => self.session(enough, taker),
+            Rung::NextPurchase => self.next_purchase(placement, taker),
             Rung::Affinity => self.affinity(taker),
-            Rung::History => self.remembered(rung, |memory| &memory.viewed, taker),
-            Rung::Repeat => self.remembered(rung, |memory| &memory.bought, taker),
+            Rung::History => self.remembered(rung, |memory| &memory.viewed, 1.0, taker),
+            Rung::Repeat => self.buy_again(taker),
             Rung::Trending => ranked(rung, self.snapshot.trending(), taker),
             Rung::PopularInCategory => self.popular_in_category(taker),
             Rung::Popular => ranked(rung, self.snapshot.popular(), taker),
@@ -189,6 +203,76 @@ impl<'a> Candidates<'a> {
         sums.offer(taker)
     }
 
+    /// What is bought next: beside the basket, or by somebody with these purchases.
+    fn next_purchase(&mut self, placement: &str, taker: &mut impl Taker) -> ControlFlow<()> {
+        let snapshot = self.snapshot;
+        let Some(model) = snapshot.build.as_ref().and_then(|build| build.purchase()) else { return ControlFlow::Continue(()) };
+        let now = self.read_bought(model);
+        let beside_basket = placement == "bought-together";
+        let Scratch { cart, asked, bought, predicted, purchase, sums, .. } = &mut *self.scratch;
+        asked.clear();
+        if beside_basket {
+            let basket = if cart.is_empty() { None } else { Some(self.item.into_iter().chain(cart.iter().copied())) };
+            asked.extend(basket.into_iter().flatten().filter_map(|slot| snapshot.item_of(slot)));
+        }
+        // Of a stranger, and of an item that merely lies on the page, other rungs know more.
+        if asked.is_empty() && (beside_basket || bought.is_empty()) {
+            return ControlFlow::Continue(());
+        }
+        model.predict(purchase::Query { history: bought, basket: asked, now, only_new: false }, MOST, purchase, predicted);
+        if beside_basket {
+            // Where pairs bought together speak for an item too, the strongest of them is the reason a shopper understands.
+            for &anchor in self.item.iter().chain(cart.iter()) {
+                for Neighbor { slot, score, support } in snapshot.neighbors(Relation::Bought, anchor) {
+                    let candidate = Candidate { slot, score, rung: Rung::CoOccurrence, support, because: Some(anchor) };
+                    let known = sums.add(candidate);
+                    if support > known.support {
+                        *known = candidate;
+                    }
+                }
+            }
+        }
+        let flow = predicted.iter().try_for_each(|&(item, score)| {
+            let Some(slot) = snapshot.slot_of(item) else { return ControlFlow::Continue(()) };
+            let (support, because) = sums.get(slot).map_or((0, None), |pair| (pair.support, pair.because));
+            taker.take(Candidate { slot, score, rung: Rung::NextPurchase, support, because })
+        });
+        sums.clear();
+        flow
+    }
+
+    /// What was bought, by how surely it is due again; what the model does not know comes last, the latest first.
+    fn buy_again(&mut self, taker: &mut impl Taker) -> ControlFlow<()> {
+        let snapshot = self.snapshot;
+        let mut least = 1.0;
+        if let Some(model) = snapshot.build.as_ref().and_then(|build| build.purchase()) {
+            let now = self.read_bought(model);
+            let Scratch { bought, predicted, repeat, .. } = &mut *self.scratch;
+            model.repeat().predict(repeat::Query { history: bought, now }, MOST, repeat, predicted);
+            for &(item, score) in predicted.iter() {
+                let Some(slot) = snapshot.slot_of(item) else { continue };
+                least = score;
+                taker.take(Candidate { slot, score, rung: Rung::Repeat, support: 0, because: None })?;
+            }
+        }
+        self.remembered(Rung::Repeat, |memory| &memory.bought, least, taker)
+    }
+
+    /// Reads what the visitor bought as the model wants it. Returns the time now, in seconds.
+    fn read_bought(&mut self, model: &NextPurchase) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a float to the microsecond")]
+        let seconds = |at: Timestamp| at.0 as f64 / SECOND as f64;
+        let snapshot = self.snapshot;
+        let bought = &mut self.scratch.bought;
+        bought.clear();
+        bought.extend(self.memory.into_iter().flat_map(|memory| memory.bought.iter().rev()).filter_map(|seen| {
+            let item = snapshot.item_of(snapshot.index.find(seen.item.as_str())?)?;
+            // What was paid is not remembered; what the item usually costs is as good.
+            Some(Line { item, time: seconds(seen.at), price: model.price(item) })
+        }));
+        seconds(self.now)
+    }
+
     /// What is popular in the categories this visitor likes.
     fn affinity(&mut self, taker: &mut impl Taker) -> ControlFlow<()> {
         let Some(memory) = self.memory else { return ControlFlow::Continue(()) };
@@ -205,7 +289,8 @@ impl<'a> Candidates<'a> {
         sums.offer(taker)
     }
 
-    fn remembered(&mut self, rung: Rung, list: fn(&Memory) -> &Vec<Seen>, taker: &mut impl Taker) -> ControlFlow<()> {
+    /// What is remembered, the latest first, with scores from `first` downwards.
+    fn remembered(&mut self, rung: Rung, list: fn(&Memory) -> &Vec<Seen>, first: f32, taker: &mut impl Taker) -> ControlFlow<()> {
         let Scratch { visit, known, .. } = &mut *self.scratch;
         let index = &self.snapshot.index;
         // What this page says it saw is newer than what is stored.
@@ -215,7 +300,7 @@ impl<'a> Candidates<'a> {
         let slots = visit.iter().copied().chain(stored).filter(|slot| known.insert(*slot));
         for (n, slot) in slots.take(MOST).enumerate() {
             #[expect(clippy::cast_precision_loss, reason = "at most a thousand")]
-            let score = 1.0 / (n as f32 + 1.0);
+            let score = first / (n as f32 + 1.0);
             taker.take(Candidate { slot, score, rung, support: 0, because: None })?;
         }
         ControlFlow::Continue(())
@@ -298,6 +383,11 @@ impl Sums {
             known.score += candidate.score;
         }
         known
+    }
+
+    /// Returns what was gathered of a slot.
+    fn get(&self, slot: u32) -> Option<&Candidate> {
+        self.place.get(&slot).map(|&place| &self.found[place].0)
     }
 
     /// Keeps the greater of a candidate's scores.

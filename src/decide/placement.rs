@@ -11,11 +11,13 @@ pub enum Rung {
     Similar,
     /// What goes with the items of this visit.
     Session,
+    /// What somebody who bought this, or who has that in the basket, buys next.
+    NextPurchase,
     /// Popular in the categories this visitor likes.
     Affinity,
     /// What this visitor looked at.
     History,
-    /// What this visitor bought before.
+    /// What this visitor bought before, what is due first.
     Repeat,
     Trending,
     /// Popular in the category of the item on the page.
@@ -33,6 +35,7 @@ impl Rung {
             Self::CoView => "co_view",
             Self::Similar => "similar",
             Self::Session => "session",
+            Self::NextPurchase => "next_purchase",
             Self::Affinity => "affinity",
             Self::History => "history",
             Self::Repeat => "repeat",
@@ -50,6 +53,7 @@ impl Rung {
             Self::CoView => "viewed_together",
             Self::Similar => "similar",
             Self::Session => "from_this_visit",
+            Self::NextPurchase => "likely_next",
             Self::Affinity => "your_taste",
             Self::History => "recently_viewed",
             Self::Repeat => "bought_before",
@@ -74,11 +78,27 @@ pub struct Placement {
 pub enum Kind {
     /// Items, from the first rung that has any, filled up from the next.
     Items(&'static [Rung]),
+    /// The same by two ladders: one while a visit has shown no interest yet, another from then on.
+    ByVisit { idle: &'static [Rung], begun: &'static [Rung] },
     /// A banner.
     Creative,
 }
 
-use Rung::{Affinity, Catalog, CoOccurrence, CoView, History, Popular, PopularInCategory, Repeat, Session, Similar, Trending};
+impl Kind {
+    /// Returns the ladder for a visit that has shown an interest, or not yet; a banner has none.
+    pub fn ladder(self, begun: bool) -> Option<&'static [Rung]> {
+        match self {
+            Self::Items(rungs) | Self::ByVisit { begun: rungs, .. } if begun => Some(rungs),
+            Self::Items(rungs) | Self::ByVisit { idle: rungs, .. } => Some(rungs),
+            Self::Creative => None,
+        }
+    }
+}
+
+use Rung::{
+    Affinity, Catalog, CoOccurrence, CoView, History, NextPurchase, Popular, PopularInCategory, Repeat, Session, Similar,
+    Trending,
+};
 
 /// The placements present on a fresh site.
 pub const BUILT_IN: &[Placement] = &[
@@ -95,7 +115,7 @@ pub const BUILT_IN: &[Placement] = &[
     },
     Placement {
         id: "bought-together",
-        kind: Kind::Items(&[CoOccurrence, PopularInCategory, Popular, Catalog]),
+        kind: Kind::Items(&[NextPurchase, CoOccurrence, PopularInCategory, Popular, Catalog]),
         title: "Goes well with your basket",
     },
     Placement {
@@ -103,7 +123,15 @@ pub const BUILT_IN: &[Placement] = &[
         kind: Kind::Items(&[Similar, CoView, PopularInCategory, Popular, Catalog]),
         title: "Similar items",
     },
-    Placement { id: "for-you", kind: Kind::Items(&[Session, Affinity, Trending, Popular, Catalog]), title: "For you" },
+    Placement {
+        id: "for-you",
+        // What somebody looks at now says more than what they bought; until then that says more than what they looked at last time.
+        kind: Kind::ByVisit {
+            idle: &[NextPurchase, Session, Affinity, Trending, Popular, Catalog],
+            begun: &[Session, NextPurchase, Affinity, Trending, Popular, Catalog],
+        },
+        title: "For you",
+    },
     Placement { id: "recently-viewed", kind: Kind::Items(&[History]), title: "The page you made" },
     Placement { id: "buy-again", kind: Kind::Items(&[Repeat]), title: "Buy again" },
     Placement { id: "trending", kind: Kind::Items(&[Trending, Popular, Catalog]), title: "Trending now" },

@@ -23,7 +23,7 @@ use super::{body, now};
 use crate::app::App;
 use crate::collect::beacon::{self, Entry};
 use crate::collect::validate::Envelope;
-use crate::decide::placement::{self, Kind, Placement};
+use crate::decide::placement::{self, Placement};
 use crate::decide::{Ask, Context, decide};
 use crate::event::ids::random_hex;
 use crate::event::object::Object;
@@ -231,10 +231,7 @@ pub async fn placements(app: web::Data<Arc<App>>, request: HttpRequest) -> Resul
     let list: Vec<BTreeMap<&str, Value>> = placement::BUILT_IN
         .iter()
         .map(|p| {
-            let ladder = match p.kind {
-                Kind::Items(rungs) => rungs.iter().map(|r| Value::from(r.as_str())).collect(),
-                Kind::Creative => Value::Null,
-            };
+            let ladder = p.kind.ladder(true).map_or(Value::Null, |rungs| rungs.iter().map(|r| Value::from(r.as_str())).collect());
             BTreeMap::from([("id", p.id.into()), ("title", p.title.into()), ("ladder", ladder)])
         })
         .collect();

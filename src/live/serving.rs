@@ -9,6 +9,7 @@ use rapport_models::factors::Factors;
 use rapport_models::model::Model;
 use rapport_models::neighbors::{self, Query};
 use rapport_models::next_item::{NextItem, Scratch};
+use rapport_models::purchase::NextPurchase;
 use rapport_models::quantized;
 
 use crate::build::files;
@@ -22,6 +23,8 @@ pub struct ServedBuild {
     also_bought: NeighborsView,
     also_viewed: NeighborsView,
     next: NextItem,
+    /// Only where people came back to buy.
+    purchase: Option<NextPurchase>,
     /// Builds of earlier versions have none.
     company: Option<Company>,
     /// Finds items by their factors; used where there are too many to look at all of them.
@@ -63,10 +66,11 @@ impl ServedBuild {
             artifact.slice::<f32>(name)?;
         }
         let next = NextItem::open(&artifact, files::NEXT)?;
-        let has_factors = artifact.manifest().files.keys().any(|file| file.starts_with(files::FACTORS));
-        let company = if has_factors { Some(Company::of(&Factors::open(&artifact, files::FACTORS)?)) } else { None };
-        let has_index = artifact.manifest().files.keys().any(|file| file.starts_with(files::NEAR));
-        let near = if has_index { Some(neighbors::Index::open(&artifact, files::NEAR)?) } else { None };
+        let has = |model: &str| artifact.manifest().files.keys().any(|file| file.starts_with(model));
+        let has_purchase = has(&format!("{}.", files::PURCHASE));
+        let purchase = if has_purchase { Some(NextPurchase::open(&artifact, files::PURCHASE)?) } else { None };
+        let company = if has(files::FACTORS) { Some(Company::of(&Factors::open(&artifact, files::FACTORS)?)) } else { None };
+        let near = if has(&format!("{}.", files::NEAR)) { Some(neighbors::Index::open(&artifact, files::NEAR)?) } else { None };
         let counts = artifact.slice::<u32>(files::BOUGHT_COUNTS)?.iter().zip(artifact.slice::<u32>(files::VIEWED_COUNTS)?);
         let trust = counts.map(|(bought, viewed)| trust(bought.saturating_add(*viewed))).collect();
         artifact.warm();
@@ -78,6 +82,7 @@ impl ServedBuild {
             also_bought,
             also_viewed,
             next,
+            purchase,
             company,
             near,
             trust,
@@ -135,6 +140,11 @@ impl ServedBuild {
     /// Predicts the next items of a visit, given oldest first.
     pub fn next_items(&self, visit: &[u32], most: usize, scratch: &mut Scratch, out: &mut Vec<(u32, f32)>) {
         self.next.predict(visit, most, scratch, out);
+    }
+
+    /// Returns the model of what is bought next, where there is one.
+    pub fn purchase(&self) -> Option<&NextPurchase> {
+        self.purchase.as_ref()
     }
 
     /// Returns items by decayed popularity, best first.

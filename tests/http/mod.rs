@@ -8,5 +8,6 @@ mod decisions;
 mod events;
 mod first_day;
 mod openapi;
+mod purchases;
 mod segment;
 mod similar;
