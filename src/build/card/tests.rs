@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::*;
 use crate::build::groups::{Group, Interest};
-use crate::event::Timestamp;
 use crate::event::time::DAY;
+use crate::event::{ItemId, Timestamp};
 
 /// A site and an item that would like to be markup.
 const NASTY: &str = "<script>alert('1')</script>|*b*\n# x";
@@ -31,7 +31,7 @@ fn manifest() -> Manifest {
 fn learned() -> Learned {
     let interest = |item, day| Interest { item, at: Timestamp(day * DAY), weight: 1.0 };
     Learned {
-        items: vec![NASTY.parse().unwrap_or_default(), "mug".parse().unwrap_or_default()],
+        items: vec![ItemId::new(&NASTY.replace('\n', " ")).unwrap(), ItemId::new("mug").unwrap()],
         interest: vec![interest(0, 0), interest(0, 0), interest(0, 2), interest(1, 2)],
         sessions: vec![Group { visitor: 0, at: Timestamp(0), items: vec![0, 0, 1] }],
         ..Learned::default()
