@@ -3,6 +3,7 @@
 //! Runs in a process of its own, beside a server or without one; it only reads the log and writes aside. The same log
 //! gives the same arrays: items are numbered in the order the log names them, and no result depends on threads.
 
+pub mod card;
 pub mod files;
 pub mod groups;
 mod purchases;
@@ -109,7 +110,7 @@ pub fn build(
         return Err(BuildError::NothingToLearn(order.site.clone()));
     };
     let active = named(publish::active(order.models_dir))?;
-    let before = active.and_then(|id| Manifest::read(&order.models_dir.join(id.as_str())).ok());
+    let before = active.as_ref().and_then(|id| Manifest::read(&order.models_dir.join(id.as_str())).ok());
     let mut next = before.as_ref().map(found_before).unwrap_or_default();
     next.examples = order.settings.examples;
     if let Some(budget) = order.tune {
@@ -152,9 +153,11 @@ pub fn build(
     // A graph grown on all threads at once is another one each time; everything else is the same from the same log.
     manifest.parameters.insert("near.deterministic".to_owned(), json!(near.deterministic()));
     manifest.parameters.insert("near.quality".to_owned(), json!(quality));
+    let gate = before.as_ref().and_then(|before| gate(&manifest.evaluation, before, order.settings.gate));
+    let compared = active.as_ref().zip(before.as_ref());
+    card::write(&mut draft, &card::Subject { manifest: &manifest, active: compared, gate: gate.as_deref(), learned: &learned })?;
     let (counts, evaluation) = (manifest.counts.clone(), manifest.evaluation.clone());
     let id = draft.finish(manifest, &order.now.format("%Y-%m-%dT%H-%MZ"))?;
-    let gate = before.and_then(|before| gate(&evaluation, &before, order.settings.gate));
     if gate.is_none() {
         stage("activating");
         publish::activate(order.models_dir, &id)?;
@@ -331,7 +334,9 @@ fn evaluate(
     if next.prefixes >= MIN_CASES {
         figures.insert("next_item_hit_rate_20".to_owned(), next.hit_rate);
         figures.insert("next_item_mrr_20".to_owned(), next.mrr);
+        figures.insert("next_item_recall_20".to_owned(), next.recall);
         figures.insert("next_item_coverage".to_owned(), next.coverage);
+        figures.insert("next_item_novelty_bits".to_owned(), next.novelty);
         figures.insert("next_item_popularity_bias".to_owned(), next.popularity_bias);
         put_cases(&mut figures, "next_item_cases", next.prefixes);
     }

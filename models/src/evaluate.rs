@@ -3,6 +3,7 @@
 //! Offline figures compare models with each other; they do not promise clicks. Everything is counted against the model where there is a choice: ties,
 //! items never seen in training, prefixes that get no answer.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -25,6 +26,8 @@ pub struct Report {
     pub k: usize,
     /// Prefixes whose next item is among the `k` best.
     pub hit_rate: f64,
+    /// Mean share of the distinct items still to come in the visit that are among the `k` best.
+    pub recall: f64,
     /// Mean of 1/rank, 0 below `k`.
     pub mrr: f64,
     /// Mean of 1/log₂(rank + 1), 0 below `k`: the normalized gain where one item is right.
@@ -33,6 +36,9 @@ pub struct Report {
     pub coverage: f64,
     /// Mean training count of the recommended items, where the most frequent item is 1.
     pub popularity_bias: f64,
+    /// Mean self-information −log₂ p of the recommended items in bits, where p is an item's share of the training counts (Vargas and Castells, "Rank and
+    /// Relevance in Novelty and Diversity Metrics for Recommender Systems", RecSys 2011). An item never seen counts as seen once.
+    pub novelty: f64,
     /// Prefixes replayed.
     pub prefixes: u64,
     /// Half of the answers took at most this many microseconds.
@@ -72,11 +78,14 @@ pub fn replay<S: AsRef<[u32]>>(
     let Replay { strategy, k, train_counts, skip_on_screen } = *replay;
     let mut gains = Gains::default();
     let mut shown = vec![false; train_counts.len()];
-    let (mut popularity, mut recommended) = (0.0, 0_u64);
+    let (mut popularity, mut information, mut recommended) = (0.0, 0.0, 0_u64);
+    let all: f64 = train_counts.iter().map(|&count| f64::from(count)).sum();
+    let mut recall = 0.0;
     let mut nanoseconds: Vec<u64> = Vec::new();
     let mut list = Vec::new();
     for session in test {
         let session = session.as_ref();
+        let rest = Rest::of(session);
         for next in 1..session.len() {
             list.clear();
             let before = clock();
@@ -89,10 +98,12 @@ pub fn replay<S: AsRef<[u32]>>(
             let target = session[next];
             let known = (target as usize) < train_counts.len();
             gains.add(if known { worst_rank(&list, target) } else { None }, k);
+            recall += rest.share_among(next, &list, k, train_counts.len());
             for &(item, _) in list.iter().take(k) {
                 if let Some(&count) = train_counts.get(item as usize) {
                     shown[item as usize] = true;
                     popularity += f64::from(count);
+                    information += (all.max(1.0) / f64::from(count.max(1))).log2();
                     recommended += 1;
                 }
             }
@@ -104,15 +115,45 @@ pub fn replay<S: AsRef<[u32]>>(
         strategy: strategy.to_owned(),
         k,
         hit_rate: gains.hit_rate(),
+        recall: ratio(recall, gains.cases as f64),
         mrr: gains.mrr(),
         ndcg: gains.ndcg(),
         coverage: ratio(shown.iter().filter(|shown| **shown).count() as f64, shown.len() as f64),
         popularity_bias: ratio(popularity, recommended as f64 * f64::from(most)),
+        novelty: ratio(information, recommended as f64),
         prefixes: gains.cases,
         us_per_query_p50: p50,
         us_per_query_p99: p99,
         train_seconds: 0.0,
         peak_rss_mb: 0.0,
+    }
+}
+
+/// What is still to come at each place of a visit.
+struct Rest {
+    /// Where each item stands last.
+    last: HashMap<u32, usize>,
+    /// Distinct items from each place on.
+    distinct: Vec<u32>,
+}
+
+impl Rest {
+    fn of(session: &[u32]) -> Self {
+        let mut last = HashMap::new();
+        let mut distinct = vec![0; session.len()];
+        for (place, &item) in session.iter().enumerate().rev() {
+            last.entry(item).or_insert(place);
+            distinct[place] = last.len() as u32;
+        }
+        Self { last, distinct }
+    }
+
+    /// Returns the share of the distinct items from `next` on that are among the `k` best of a catalog of `n_items`.
+    fn share_among(&self, next: usize, list: &[(u32, f32)], k: usize, n_items: usize) -> f64 {
+        let to_come = |item: u32| (item as usize) < n_items && self.last.get(&item).is_some_and(|&last| last >= next);
+        let found =
+            list.iter().filter(|(item, _)| to_come(*item) && worst_rank(list, *item).is_some_and(|rank| rank <= k)).count();
+        ratio(found as f64, f64::from(self.distinct[next]))
     }
 }
 

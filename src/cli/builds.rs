@@ -1,9 +1,12 @@
 //! `rapport builds`
 
+use std::io::Write;
+
 use clap::{Args, Subcommand};
 
 use super::{Context, print_json, site};
 use crate::build;
+use crate::build::card::{self, Form};
 use crate::control::{Request, Session};
 use crate::event::SiteId;
 use crate::paths::Paths;
@@ -27,6 +30,14 @@ enum What {
     Activate { build: String },
     /// Serves the build before the active one again.
     Rollback,
+    /// Prints a build's model card: what it was learnt from, how good it is, its limits.
+    Card {
+        /// The active build where none is named.
+        build: Option<String>,
+        /// Prints the page with plots instead of Markdown.
+        #[arg(long)]
+        html: bool,
+    },
 }
 
 impl Builds {
@@ -61,6 +72,15 @@ impl Builds {
             }
             What::Activate { build } => build::activate(&dir, &build)?,
             What::Rollback => build::rollback(&dir)?,
+            What::Card { build, html } => {
+                let form = if html { Form::Html } else { Form::Markdown };
+                let (id, card) = card::read(&dir, build.as_deref(), form)?;
+                if self.json {
+                    return print_json(&serde_json::json!({"build": id.as_str(), "card": card}));
+                }
+                std::io::stdout().write_all(card.as_bytes())?;
+                return Ok(());
+            }
         };
         if let Ok(mut session @ Session::Server(_)) = Session::connect(&context.config, &context.data_dir).await {
             session.ask(Request::LookForBuilds).await?;

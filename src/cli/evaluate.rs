@@ -85,15 +85,17 @@ impl Evaluate {
             return print_json(&report);
         }
         println!(
-            "{} over {} prefixes: hit rate@{} {:.4}, MRR {:.4}, NDCG {:.4}, coverage {:.3}, popularity bias {:.4}",
+            "{} over {} prefixes: hit rate@{} {:.4}, recall {:.4}, MRR {:.4}, NDCG {:.4}, coverage {:.3}, popularity bias {:.4}, novelty {:.2} bits",
             report.strategy,
             report.prefixes,
             report.k,
             report.hit_rate,
+            report.recall,
             report.mrr,
             report.ndcg,
             report.coverage,
-            report.popularity_bias
+            report.popularity_bias,
+            report.novelty
         );
         println!(
             "learnt in {:.2} s, answers in {:.1} µs (half) and {:.1} µs (99 of 100), {:.0} MB at the most",

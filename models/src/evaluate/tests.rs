@@ -58,6 +58,9 @@ fn every_prefix_is_replayed() {
     assert!(close(report.ndcg, (1.0 + 2.0 / 3.0_f64.log2()) / 4.0), "{report:?}");
     assert!(close(report.coverage, 0.5), "two of four items, the third is beyond k");
     assert!(close(report.popularity_bias, 6.0 / 8.0), "{report:?}");
+    // The two best are 0 and 1, of which 1 and 0, then 0, nothing, and 1 are still to come.
+    assert!(close(report.recall, (1.0 + 1.0 + 0.0 + 1.0) / 4.0), "{report:?}");
+    assert!(close(report.novelty, ((14.0_f64 / 8.0).log2() + (14.0_f64 / 4.0).log2()) / 2.0), "{report:?}");
     assert_eq!((report.us_per_query_p50, report.us_per_query_p99), (1.0, 1.0));
 }
 
@@ -70,10 +73,12 @@ fn an_empty_test_has_no_holes() {
         "strategy",
         "k",
         "hit_rate",
+        "recall",
         "mrr",
         "ndcg",
         "coverage",
         "popularity_bias",
+        "novelty",
         "prefixes",
         "us_per_query_p50",
         "us_per_query_p99",
