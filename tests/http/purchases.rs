@@ -16,6 +16,7 @@ impl Shop {
     /// Forty customers, each with six orders: half of them of coffee and filters, half of litter and cat food. The first order also has what nobody buys
     /// twice. One of the coffee drinkers bought that last of all.
     fn learnt() -> Self {
+        let mut events = Vec::new();
         let server = Server::start();
         let secret = server.key("secret", &[]);
         let shop = Self { server, secret };
@@ -27,23 +28,18 @@ impl Shop {
                 if round == 0 && customer != 0 {
                     items.push(once);
                 }
-                shop.buy(&format!("c{customer}"), &items, (6 - round) * 10 * DAY + customer * HOUR);
+                events.push(purchase(&format!("c{customer}"), &items, (6 - round) * 10 * DAY + customer * HOUR));
             }
         }
-        shop.buy("c0", &["kettle"], HOUR);
+        events.push(purchase("c0", &["kettle"], HOUR));
+        let consent = json!({"analytics": true, "personalization": true});
+        for batch in events.chunks(50) {
+            let answer = shop.server.post("/v1/events", &shop.secret, &json!({"consent": consent, "events": batch}));
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
         shop.server.run(&["build"]);
         shop.server.eventually("the build is served", || !shop.ask("also-bought?item_id=coffee")["build"].is_null());
         shop
-    }
-
-    fn buy(&self, visitor: &str, items: &[&str], age: u64) {
-        let id = format!("{visitor}-{age}");
-        let lines: Vec<Value> = items.iter().map(|id| json!({"item_id": id, "price": 3, "quantity": 1})).collect();
-        let event = json!({"id": id, "type": "purchase", "transaction_id": id, "age_ms": age, "currency": "EUR", "value": 3, "items": lines});
-        let consent = json!({"analytics": true, "personalization": true});
-        let answer =
-            self.server.post("/v1/events", &self.secret, &json!({"visitor_id": visitor, "consent": consent, "events": [event]}));
-        assert_eq!(answer.status, 200, "{}", answer.text());
     }
 
     #[track_caller]
@@ -53,6 +49,13 @@ impl Shop {
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()
     }
+}
+
+fn purchase(visitor: &str, items: &[&str], age: u64) -> Value {
+    let id = format!("{visitor}-{age}");
+    let lines: Vec<Value> = items.iter().map(|id| json!({"item_id": id, "price": 3, "quantity": 1})).collect();
+    json!({"id": id, "type": "purchase", "visitor_id": visitor, "transaction_id": id, "age_ms": age, "currency": "EUR", "value": 3,
+        "items": lines})
 }
 
 fn ids(placement: &Value) -> Vec<&str> {
