@@ -16,10 +16,10 @@ mod purchases;
 #[derive(Debug, Args)]
 pub struct Evaluate {
     /// Sessions to learn from.
-    #[arg(long, value_name = "FILE", required_unless_present = "data")]
+    #[arg(long, value_name = "FILE")]
     train: Option<PathBuf>,
     /// Sessions to predict, prefix by prefix.
-    #[arg(long, value_name = "FILE", required_unless_present = "data")]
+    #[arg(long, value_name = "FILE")]
     test: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t = Format::Sessions)]
     format: Format,

@@ -135,7 +135,7 @@ fn a_product_launched_after_the_build_is_recommended() {
     }
     for (placement, source) in [("also-bought", "co_occurrence"), ("also-viewed", "co_view")] {
         for (anchor, item) in [(POPULAR, "launch"), ("launch", POPULAR)] {
-            shop.soon(&format!("{placement} shows {item} with {anchor}"), || {
+            shop.soon(&format!("{placement} shows {item} with {anchor}: {}", shop.also(placement, anchor)), || {
                 shop.shown(placement, anchor, item).is_some_and(|shown| shown["source"] == source)
             });
         }
@@ -155,6 +155,7 @@ fn a_shop_without_a_build_learns_from_its_first_orders() {
     shop.soon("what goes with tea", || {
         shop.shown("also-bought", "tea", "mug").is_some_and(|shown| shown["source"] == "co_occurrence")
     });
+    shop.counted(20.0);
     assert_eq!(shop.support("tea", "mug"), [10, 10, 10, 20]);
     assert!(shop.also("also-bought", "tea")["build"].is_null());
     shop.build();

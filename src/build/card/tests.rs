@@ -33,7 +33,7 @@ fn learned() -> Learned {
     Learned {
         items: vec![ItemId::new(&NASTY.replace('\n', " ")).unwrap(), ItemId::new("mug").unwrap()],
         interest: vec![interest(0, 0), interest(0, 0), interest(0, 2), interest(1, 2)],
-        sessions: vec![Group { visitor: 0, at: Timestamp(0), items: vec![0, 0, 1] }],
+        sessions: vec![Group { visitor: 0, at: Timestamp(0), items: vec![0, 0, 1], prices: Vec::new() }],
         ..Learned::default()
     }
 }
