@@ -65,6 +65,7 @@ fn ids(placement: &Value) -> Vec<&str> {
 #[test]
 fn who_comes_back_is_shown_what_is_bought_next() {
     let shop = Shop::learnt();
+    shop.server.eventually("the catalog knows what was bought", || !ids(&shop.ask("for-you?visitor_id=c0&count=2")).is_empty());
     // Before anything was looked at, what was bought decides.
     let answer = shop.ask("for-you?visitor_id=c0&count=2");
     assert_eq!(answer["served_by"], "next_purchase", "{answer:#}");
