@@ -1,11 +1,11 @@
 //! The best next purchase: for somebody with a history, beside a basket, or both.
 //!
-//! Several models name candidates and say how much speaks for each ([`parts`]): the habit of the customer (decayed personal frequency), what is due again
+//! Several models name candidates and say how much speaks for each (`parts`): the habit of the customer (decayed personal frequency), what is due again
 //! ([`crate::repeat`]), what goes with what they have or with what lies in the basket ([`crate::ease`] on orders that fade with age, and cosine), and what
 //! sells now. A weighted sum of these, each divided by its greatest value, chooses the candidates. Where there are enough cases to learn from, a forest
 //! ([`crate::trees`]) puts them into order by some forty features; else the sum does.
 //!
-//! Everything is learnt from the orders alone, by looking back ([`learn`]): the orders are cut at several moments, the models are learnt from what was
+//! Everything is learnt from the orders alone, by looking back (`learn`): the orders are cut at several moments, the models are learnt from what was
 //! before, and what people bought next is the lesson. The newest of these slices sets the weights of the sum.
 
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub use features::FEATURES;
 use features::{N_PARTS, Weights};
 use parts::Parts;
 
-/// How purchases are learnt. None of it was fitted to one shop but the weights of [`Weights`], which are learnt anew wherever there are orders enough.
+/// How purchases are learnt. None of it was fitted to one shop but the weights of `Weights`, which are learnt anew wherever there are orders enough.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Options {

@@ -7,7 +7,7 @@
 //! younger than the build before is *recent*: a new pairing does not look old on the day after only because a build has
 //! learnt it.
 //!
-//! Memory is bounded ([`MAX_ENTRIES`], [`MAX_PAIRS`], [`MAX_ITEMS`], [`MAX_TAUGHT`]): about 100 MB a site at the very
+//! Memory is bounded (`MAX_ENTRIES`, `MAX_PAIRS`, `MAX_ITEMS`, `MAX_TAUGHT`): about 100 MB a site at the very
 //! most. The oldest groups go first, and [`Ledger::complete_from`] says from where on the rest is complete.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};

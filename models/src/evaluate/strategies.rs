@@ -57,7 +57,7 @@ pub struct Trial<'a> {
 /// * `cosine`, `llr`: neighbours of the last known item by co-occurrence in sessions; an item is no neighbour of itself, so they never guess a repeat.
 ///   Cosine is shrunk as the published item-kNN baselines are, without which rare pairs stand first.
 /// * `rules`: what follows the last item within ten steps, by 1/distance (sequential rules, Ludewig & Jannach 2018).
-/// * `co_visitation`: see [`covisitation`]; `session_knn`: see [`session_knn`](crate::session_knn).
+/// * `co_visitation`: see [`covisitation`]; `session_knn`: see [`session_knn`].
 /// * `blend`: what [`next_item`] finds, by its weighted sum; `default`: the same, ranked by the learned order.
 pub fn evaluate_sessions(trial: &Trial<'_>, mut clock: impl FnMut() -> Duration) -> Result<Report, UnknownStrategy> {
     let &Trial { strategy, train, test, n_items, k, skip_on_screen } = trial;
