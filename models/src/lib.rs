@@ -22,6 +22,7 @@ pub mod neighbors;
 pub mod next_item;
 pub mod orders;
 pub mod popularity;
+mod prefetch;
 pub mod purchase;
 pub mod quantized;
 pub mod repeat;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::artifact::{Artifact, ArtifactError, Column, Draft};
 use crate::model::Model;
 use crate::sessions::Sessions;
-use crate::top;
+use crate::{prefetch, top};
 
 #[cfg(test)]
 mod tests;
@@ -103,21 +103,22 @@ pub struct Scratch {
     voted: Vec<u32>,
 }
 
-/// A vote of one neighbour for one of its items.
+/// A session that shares items with the visit, and what it votes for.
 #[derive(Debug, Clone, Copy)]
-pub struct Vote {
-    pub item: u32,
-    /// How much the neighbour shares with the visit, by recency in the visit and rarity.
+pub struct Neighbor<'a> {
+    /// How much it shares with the visit, by recency in the visit and rarity.
     pub shared: f32,
-    /// The same, faded by the neighbour's age.
+    /// The same, faded by its age.
     pub fresh: f32,
-    /// Weight of the distance from the shared item.
-    pub near: f32,
-    /// Whether it stands right after the shared item.
-    pub next: bool,
+    /// Its items around the latest one that it shares with the visit; what stands farther weighs next to nothing.
+    pub items: &'a [u32],
+    /// For each of these what its distance from the shared item leaves of its weight.
+    pub near: &'a [f32],
+    /// What stands right behind the shared item.
+    pub next: Option<u32>,
     /// Steps back in the visit of the most recent item that both share.
     pub anchor: u8,
-    /// Places of the neighbour that hold an item of the visit.
+    /// Its places that hold an item of the visit.
     pub common: u32,
 }
 
@@ -132,16 +133,18 @@ impl SessionKnn {
         self.freshness.len()
     }
 
-    /// Finds the neighbours of a visit (oldest item first) and calls `vote` for each of their items, in the order of the sessions.
-    pub fn votes(&self, visit: &[u32], scratch: &mut Scratch, mut vote: impl FnMut(Vote)) {
+    /// Finds the neighbours of a visit (oldest item first) and calls `each` with them, oldest first.
+    pub fn neighbors(&self, visit: &[u32], scratch: &mut Scratch, mut each: impl FnMut(Neighbor<'_>)) {
         let options = &self.settings.options;
         let n_items = self.n_items();
         let Scratch { shared, touched, keys, steps, looked_up, near, .. } = scratch;
         shared.resize(shared.len().max(self.n_sessions()), 0.0);
         steps.resize(steps.len().max(n_items), ABSENT);
-        if near.len() != FAR {
+        if near.len() != 2 * FAR {
+            // By place, the shared item in the middle.
             near.clear();
-            near.extend((0..FAR).map(|distance| (-(distance as f32) / options.spread).exp()));
+            near.extend((0..FAR).rev().map(|before| options.back * (-((before + 1) as f32) / options.spread).exp()));
+            near.extend((0..FAR).map(|after| (-(after as f32) / options.spread).exp()));
         }
         let (item_indptr, item_sessions) = (&self.item_indptr[..], &self.item_sessions[..]);
         let (session_indptr, session_items) = (&self.session_indptr[..], &self.session_items[..]);
@@ -177,6 +180,10 @@ impl SessionKnn {
         top::cut(keys, options.neighbors);
         // In the order of memory, which is also the order of time.
         keys.sort_unstable_by_key(|&key| top::item(key));
+        // They lie anywhere: asked for all at once, the processor waits for all at once.
+        for &key in keys.iter() {
+            prefetch::touch(session_items, session_indptr[top::item(key) as usize] as usize);
+        }
         for &key in keys.iter() {
             let session = top::item(key) as usize;
             let items = &session_items[session_indptr[session] as usize..session_indptr[session + 1] as usize];
@@ -188,15 +195,11 @@ impl SessionKnn {
                     (anchor, at) = (step, place);
                 }
             }
-            let shared = shared[session];
-            let fresh = top::score(key);
-            // What stands far from the shared item weighs next to nothing.
-            let from = at.saturating_sub(reach);
-            for (place, &item) in items.iter().enumerate().take(at + reach + 1).skip(from) {
-                let distance = place.abs_diff(at);
-                let near = if place < at { near[distance] * options.back } else { near[distance] };
-                vote(Vote { item, shared, fresh, near, next: place == at + 1, anchor, common });
-            }
+            let (from, to) = (at.saturating_sub(reach), items.len().min(at + reach + 1));
+            let near = &near[FAR + from - at..FAR + to - at];
+            let next = items.get(at + 1).copied();
+            let (shared, fresh) = (shared[session], top::score(key));
+            each(Neighbor { shared, fresh, items: &items[from..to], near, next, anchor, common });
         }
 
         for &session in touched.iter() {
@@ -314,12 +317,14 @@ impl Model for SessionKnn {
         let mut sums = std::mem::take(&mut scratch.sums);
         let mut voted = std::mem::take(&mut scratch.voted);
         sums.resize(sums.len().max(self.n_items()), 0.0);
-        self.votes(visit, scratch, |vote| {
-            let sum = &mut sums[vote.item as usize];
-            if *sum == 0.0 {
-                voted.push(vote.item);
+        self.neighbors(visit, scratch, |neighbor| {
+            for (&item, &near) in neighbor.items.iter().zip(neighbor.near) {
+                let sum = &mut sums[item as usize];
+                if *sum == 0.0 {
+                    voted.push(item);
+                }
+                *sum += neighbor.fresh * near;
             }
-            *sum += vote.fresh * vote.near;
         });
         scratch.keys.clear();
         scratch.keys.extend(voted.drain(..).filter_map(|item| {

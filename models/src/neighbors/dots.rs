@@ -49,12 +49,6 @@ impl Dots {
     }
 }
 
-/// Has the processor fetch what lies at `at`, without waiting for it; it is a read that nobody uses.
-#[inline]
-pub(super) fn touch<T: Copy>(values: &[T], at: usize) {
-    black_box(values.get(at).copied());
-}
-
 struct Exact<'a> {
     a: &'a [f32],
     b: &'a [f32],

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::dots::{Dots, touch};
+use super::dots::Dots;
 use super::vectors::Vectors;
 use crate::artifact::{Artifact, ArtifactError, Column, Draft};
+use crate::prefetch::touch;
 
 /// Links in a cache line.
 const LINKS_PER_LINE: usize = 16;

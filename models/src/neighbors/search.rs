@@ -1,10 +1,10 @@
 //! A search from question to answer: which way to look, what passes, the exact scores.
 
-use super::dots::{Dots, LANES, touch};
+use super::dots::{Dots, LANES};
 use super::graph::{self, Walk};
 use super::vectors::{self, Members};
 use super::{Index, Query, To};
-use crate::top;
+use crate::{prefetch::touch, top};
 
 /// How many of the best codes are scored exactly where all were looked at, at least.
 const RESCORED: usize = 50;

@@ -2,6 +2,7 @@
 
 use super::evidence::{Scratch, share};
 use super::{Parts, facts};
+use crate::prefetch;
 
 /// The features, in their order.
 pub const FEATURES: [&str; 46] = [
@@ -67,6 +68,9 @@ pub(super) fn fill(parts: &Parts, visit: &[u32], evidence: &Scratch, stride: usi
     let screen_times = visit.iter().filter(|&&item| item == on_screen).count() as f32;
     let best = chosen.first().map_or(0.0, |e| e.blend);
     let peak = share(most.fresh, most.whole);
+    for e in chosen {
+        prefetch::touch(values, e.item as usize * facts::N);
+    }
     for (row, e) in chosen.iter().enumerate() {
         let fact = facts::of(values, e.item);
         let features: [f32; FEATURES.len()] = [
