@@ -8,7 +8,8 @@ pub mod draft;
 pub mod item;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
@@ -60,12 +61,40 @@ pub struct Slot {
     item: ArcSwap<Item>,
     /// How often its words have changed.
     wording: AtomicU64,
+    /// Whether the item may be shown, as [`Item::is_available`] decides it: bit 0 where the catalog is not authoritative, bit 1 where
+    /// it is. A decision looks at many items and shows few, so it asks here before it fetches one.
+    available: AtomicU8,
+}
+
+/// Returns the bits of [`Slot::available`].
+fn availability(item: &Item) -> u8 {
+    u8::from(item.is_available(false)) | u8::from(item.is_available(true)) << 1
 }
 
 impl Slot {
+    fn new(item: Item) -> Self {
+        Self { available: AtomicU8::new(availability(&item)), item: ArcSwap::from_pointee(item), wording: AtomicU64::new(0) }
+    }
+
+    fn set(&self, item: Item) {
+        let available = availability(&item);
+        self.item.store(Arc::new(item));
+        self.available.store(available, Ordering::Release);
+    }
+
     /// Returns the item as it is now.
     pub fn item(&self) -> arc_swap::Guard<Arc<Item>> {
         self.item.load()
+    }
+
+    /// Returns the item as it is now, to be kept.
+    pub fn item_full(&self) -> Arc<Item> {
+        self.item.load_full()
+    }
+
+    /// Returns whether the item may be shown now.
+    pub fn is_available(&self, authoritative: bool) -> bool {
+        self.available.load(Ordering::Acquire) >> u8::from(authoritative) & 1 == 1
     }
 
     /// Returns a number that grows whenever the item is described anew; changes of price and stock do not count.
@@ -83,6 +112,11 @@ impl Index {
     /// Returns a slot by its number.
     pub fn slot(&self, number: u32) -> Option<&Slot> {
         self.slots.get(usize::try_from(number).ok()?).map(|slot| &**slot)
+    }
+
+    /// Has the processor fetch the place of an item that is about to be looked at, without waiting for it.
+    pub fn touch(&self, number: u32) {
+        black_box(self.slot(number).map(|slot| slot.available.load(Ordering::Relaxed)));
     }
 
     /// Returns how many items there are, withdrawn ones included.
@@ -398,7 +432,7 @@ impl Catalog {
             match index.find(item.id.as_str()).and_then(|n| index.slot(n)) {
                 Some(slot) => {
                     let reworded = !slot.item().says_the_same(&item);
-                    slot.item.store(Arc::new(item));
+                    slot.set(item);
                     if reworded {
                         // After the item: whoever sees the number sees the words.
                         slot.wording.fetch_add(1, Ordering::Release);
@@ -421,7 +455,7 @@ impl Catalog {
         let index = self.index.load();
         if let Some(slot) = index.find(id).and_then(|n| index.slot(n)) {
             let item = slot.item.load_full();
-            slot.item.store(Arc::new(Item { withdrawn: true, revision, ..(*item).clone() }));
+            slot.set(Item { withdrawn: true, revision, ..(*item).clone() });
         }
     }
 
@@ -433,7 +467,7 @@ impl Catalog {
 impl Index {
     fn put(&mut self, item: Item) {
         let id = item.id.clone();
-        let slot = Arc::new(Slot { item: ArcSwap::from_pointee(item), wording: AtomicU64::new(0) });
+        let slot = Arc::new(Slot::new(item));
         match self.by_id.get(&id) {
             Some(&number) => {
                 if let Some(known) = usize::try_from(number).ok().and_then(|n| self.slots.get_mut(n)) {

@@ -14,6 +14,7 @@ use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use crate::catalog::Slot;
 use crate::catalog::item::Item;
 use crate::event::{ItemId, Timestamp};
 use crate::live::Snapshot;
@@ -220,20 +221,24 @@ impl PageTaker<'_> {
         }
     }
 
-    /// Returns why an item is not shown, if it is not.
-    fn judge(&self, slot: u32, item: &Item) -> Option<Displaced> {
-        if self.own.contains(&slot) || self.on_page.contains(&slot) {
-            Some(Displaced::OnPage)
-        } else if self.excluded.contains(&slot) {
-            Some(Displaced::Excluded)
-        } else if !item.is_available(self.authoritative) {
-            self.metrics.unavailable_withheld.inc();
-            Some(Displaced::Unavailable)
-        } else if self.ask.filter.is_some_and(|f| !f.passes(item)) {
-            Some(Displaced::Filtered)
-        } else {
-            None
+    /// Returns the item in a slot, or why it is not shown.
+    fn judge(&self, number: u32, slot: &Slot) -> Result<Arc<Item>, Displaced> {
+        if self.own.contains(&number) || self.on_page.contains(&number) {
+            return Err(Displaced::OnPage);
         }
+        if self.excluded.contains(&number) {
+            return Err(Displaced::Excluded);
+        }
+        if slot.is_available(self.authoritative) {
+            let item = slot.item_full();
+            // It may have been sold out just now.
+            if item.is_available(self.authoritative) {
+                let filtered = self.ask.filter.is_some_and(|f| !f.passes(&item));
+                return if filtered { Err(Displaced::Filtered) } else { Ok(item) };
+            }
+        }
+        self.metrics.unavailable_withheld.inc();
+        Err(Displaced::Unavailable)
     }
 }
 
@@ -244,13 +249,12 @@ impl Taker for PageTaker<'_> {
             && self.tried.insert(candidate.slot)
             && let Some(slot) = self.snapshot.index.slot(candidate.slot)
         {
-            let item = slot.item();
-            match self.judge(candidate.slot, &item) {
-                None => self.answer.items.push(Shown { item: Arc::clone(&item), candidate }),
-                Some(why) if self.explain && self.answer.explanation.displaced.len() < MAX_DISPLACED => {
-                    self.answer.explanation.displaced.push((item.id.clone(), why));
+            match self.judge(candidate.slot, slot) {
+                Ok(item) => self.answer.items.push(Shown { item, candidate }),
+                Err(why) if self.explain && self.answer.explanation.displaced.len() < MAX_DISPLACED => {
+                    self.answer.explanation.displaced.push((slot.item().id.clone(), why));
                 }
-                Some(_) => {}
+                Err(_) => {}
             }
         }
         // Only an explanation wants to know how many more there would have been.
@@ -266,7 +270,7 @@ fn withhold_sold_out(snapshot: &Snapshot, authoritative: bool, answer: &mut Answ
         if !judged {
             metrics.unavailable_shown.inc();
         }
-        let live = snapshot.index.slot(shown.candidate.slot).is_some_and(|slot| slot.item().is_available(authoritative));
+        let live = snapshot.index.slot(shown.candidate.slot).is_some_and(|slot| slot.is_available(authoritative));
         judged && live
     });
 }

@@ -47,7 +47,7 @@ impl Default for Options {
     /// Found on the last part of the Diginetica training sessions, and good on two other shops unchanged.
     fn default() -> Self {
         Self {
-            postings: 2_500,
+            postings: 1_000,
             neighbors: 300,
             steps: 3.0,
             horizon: 0.55,

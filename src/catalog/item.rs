@@ -1,7 +1,7 @@
 //! One item of the catalog.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,9 +9,30 @@ use super::draft::{Availability, ItemDraft};
 use crate::event::{Currency, Event, ItemId, Line, Timestamp, UnitPrice};
 
 /// What is sold, as it is now.
+// In this order in memory: what every answer reads stands together.
+#[repr(C)]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Item {
+    #[serde(skip)]
+    pub written: Written,
     pub id: ItemId,
+    /// Pieces in stock; nothing where the shop does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stock: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub availability: Option<Availability>,
+    /// Whether the shop shows it at all.
+    #[serde(default = "yes")]
+    pub visible: bool,
+    /// Whether it may be recommended; postage and the like may not.
+    #[serde(default = "yes")]
+    pub recommendable: bool,
+    /// Only events have named it so far.
+    #[serde(default)]
+    pub observed: bool,
+    /// It was taken out of the catalog; its slot stays.
+    #[serde(skip)]
+    pub withdrawn: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,17 +48,6 @@ pub struct Item {
     pub sale_price: Option<UnitPrice>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub currency: Option<Currency>,
-    /// Pieces in stock; nothing where the shop does not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stock: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub availability: Option<Availability>,
-    /// Whether the shop shows it at all.
-    #[serde(default = "yes")]
-    pub visible: bool,
-    /// Whether it may be recommended; postage and the like may not.
-    #[serde(default = "yes")]
-    pub recommendable: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_url: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,28 +60,49 @@ pub struct Item {
     /// The shop's own vector of it, as it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vector: Option<Arc<[f32]>>,
-    /// Only events have named it so far.
-    #[serde(default)]
-    pub observed: bool,
     /// When an event last said something about it; of an observed item.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_at: Option<Timestamp>,
     /// The revision of its document; 0 while it has none.
     #[serde(skip)]
     pub revision: u64,
-    /// It was taken out of the catalog; its slot stays.
-    #[serde(skip)]
-    pub withdrawn: bool,
 }
 
 fn yes() -> bool {
     true
 }
 
+/// An item as answers write it, kept beside it from the first time on.
+///
+/// It says nothing that the item does not say: a changed item is another one, whose text is written anew.
+#[derive(Debug, Default)]
+pub struct Written(OnceLock<Box<str>>);
+
+impl Written {
+    /// Returns the text, written by `write` if it is wanted for the first time.
+    pub fn get_or_write(&self, write: impl FnOnce() -> Box<str>) -> &str {
+        self.0.get_or_init(write)
+    }
+}
+
+impl Clone for Written {
+    /// Items are cloned to be changed.
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Written {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
 impl Item {
     /// Returns an item of which only the id is known.
     pub fn unknown(id: ItemId) -> Self {
         Self {
+            written: Written::default(),
             id,
             title: None,
             description: None,

@@ -121,9 +121,9 @@ impl<'a> Candidates<'a> {
             Rung::Affinity => self.affinity(taker),
             Rung::History => self.remembered(rung, |memory| &memory.viewed, 1.0, taker),
             Rung::Repeat => self.buy_again(taker),
-            Rung::Trending => ranked(rung, self.snapshot.trending(), taker),
+            Rung::Trending => ranked(rung, self.snapshot.trending(), &self.snapshot.index, taker),
             Rung::PopularInCategory => self.popular_in_category(taker),
-            Rung::Popular => ranked(rung, self.snapshot.popular(), taker),
+            Rung::Popular => ranked(rung, self.snapshot.popular(), &self.snapshot.index, taker),
             Rung::Catalog => self.catalog(enough, taker),
         }
     }
@@ -141,7 +141,7 @@ impl<'a> Candidates<'a> {
         };
         if let (Some(anchor), []) | (None, &[anchor]) = (self.item, cart) {
             // One row names each item once and is best first already.
-            return neighbors(anchor).try_for_each(|candidate| taker.take(candidate));
+            return offer_all(&snapshot.index, neighbors(anchor), taker);
         }
         for &anchor in self.item.iter().chain(cart) {
             for candidate in neighbors(anchor) {
@@ -177,12 +177,13 @@ impl<'a> Candidates<'a> {
                 build.next_items(asked, most, model, predicted);
             }
             // The longer list begins with the shorter one.
-            for &(item, score) in predicted.iter().skip(given) {
+            let news = predicted.iter().skip(given).filter_map(|&(item, score)| {
                 // What was just looked at is no news; the placement for it is recently-viewed.
-                let Some(slot) = snapshot.slot_of(item).filter(|slot| !recent.contains(slot)) else { continue };
+                let slot = snapshot.slot_of(item).filter(|slot| !recent.contains(slot))?;
                 offered_any = true;
-                taker.take(Candidate { slot, score, rung: Rung::Session, support: 0, because })?;
-            }
+                Some(Candidate { slot, score, rung: Rung::Session, support: 0, because })
+            });
+            offer_all(&snapshot.index, news, taker)?;
             given = predicted.len();
             if given < most || most == MOST {
                 break;
@@ -358,9 +359,25 @@ impl<'a> Candidates<'a> {
     }
 }
 
-fn ranked(rung: Rung, list: &[(u32, f32)], taker: &mut impl Taker) -> ControlFlow<()> {
-    let mut candidates = list.iter().take(MOST).map(|&(slot, score)| Candidate { slot, score, rung, support: 0, because: None });
-    candidates.try_for_each(|candidate| taker.take(candidate))
+fn ranked(rung: Rung, list: &[(u32, f32)], index: &Index, taker: &mut impl Taker) -> ControlFlow<()> {
+    let candidates = list.iter().take(MOST).map(|&(slot, score)| Candidate { slot, score, rung, support: 0, because: None });
+    offer_all(index, candidates, taker)
+}
+
+/// Candidates whose places in the catalog are fetched together.
+const TOGETHER: usize = 8;
+
+/// Offers candidates one after the other. Their places lie anywhere in memory: asked for some at a time, the processor waits for
+/// them together.
+fn offer_all(index: &Index, mut candidates: impl Iterator<Item = Candidate>, taker: &mut impl Taker) -> ControlFlow<()> {
+    let mut some = Vec::with_capacity(TOGETHER);
+    loop {
+        some.extend(candidates.by_ref().take(TOGETHER).inspect(|candidate| index.touch(candidate.slot)));
+        if some.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        some.drain(..).try_for_each(|candidate| taker.take(candidate))?;
+    }
 }
 
 /// Candidates that several lists may name, each once.

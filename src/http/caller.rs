@@ -182,13 +182,24 @@ pub struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 impl<'a> Query<'a> {
     /// Returns the parameters of a request; of letters that are no UTF-8 a replacement is read.
     pub fn of(request: &'a HttpRequest) -> Self {
-        Self(form_urlencoded::parse(request.query_string().as_bytes()).collect())
+        let pairs = request.query_string().split('&').filter(|pair| !pair.is_empty());
+        Self(pairs.filter_map(parameter).collect())
     }
 
     /// Returns a parameter; the first, where it is given twice.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| &**value)
     }
+}
+
+/// Reads `name=value`, as the URL Standard says (`application/x-www-form-urlencoded`).
+fn parameter(pair: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+    if pair.contains(['%', '+']) {
+        return form_urlencoded::parse(pair.as_bytes()).next();
+    }
+    // Most mean what they say.
+    let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+    Some((name.into(), value.into()))
 }
 
 /// Returns the visitor the cookie names, if we signed it.

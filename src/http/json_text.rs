@@ -50,6 +50,12 @@ impl Json {
         self
     }
 
+    /// Returns what was written, as text.
+    pub fn into_text(self) -> Box<str> {
+        // Texts and what serde writes are UTF-8; were they not, this would read as their replacement and not panic.
+        String::from_utf8_lossy(&self.0).into()
+    }
+
     /// Returns what was written.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0

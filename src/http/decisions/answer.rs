@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::super::json_text::Json;
 use super::asked::Wanted;
+use super::fields::Fields;
+use crate::catalog::item::Item;
 use crate::decide::candidates::Candidate;
 use crate::decide::placement::{Kind, Rung};
 use crate::decide::{Answer, Shown};
@@ -84,28 +86,48 @@ impl Decided<'_> {
             return;
         }
         json.raw(r#","items":["#);
-        json.list(answer.items.iter().enumerate(), |json, (place, shown)| self.item(place, shown, wanted, json));
+        let mut anchor = None;
+        json.list(answer.items.iter().enumerate(), |json, (place, shown)| self.item(place, shown, wanted, &mut anchor, json));
         json.raw("]");
         if self.explain {
             json.raw(r#","explain":"#).value(&explain_answer(answer));
         }
     }
 
-    fn item(&self, place: usize, shown: &Shown, wanted: &Wanted<'_>, json: &mut Json) {
+    /// Writes an item; `anchor` is the item that the one before goes with, which is mostly the same.
+    fn item(&self, place: usize, shown: &Shown, wanted: &Wanted<'_>, anchor: &mut Option<(u32, Arc<Item>)>, json: &mut Json) {
         let Candidate { score, rung, because, .. } = shown.candidate;
-        json.raw(r#"{"item_id":"#).text(shown.item.id.as_str());
+        json.raw("{");
+        if wanted.fields == Fields::DEFAULT {
+            // Most answers say the same of an item every time.
+            json.raw(shown.item.written.get_or_write(|| named(&shown.item, Fields::DEFAULT)));
+        } else {
+            json.raw(&named(&shown.item, wanted.fields));
+        }
         json.raw(r#","position":"#).value(&(place + 1)).raw(r#","score":"#).value(&score);
         json.raw(r#","source":""#).raw(rung.as_str()).raw(r#"","reasons":[{"code":""#).raw(rung.reason()).raw("\"");
-        if let Some(slot) = because.and_then(|slot| self.snapshot.index.slot(slot)) {
-            json.raw(r#","item_id":"#).text(slot.item().id.as_str());
+        if let Some(number) = because {
+            if anchor.as_ref().is_none_or(|(known, _)| *known != number) {
+                *anchor = self.snapshot.index.slot(number).map(|slot| (number, slot.item_full()));
+            }
+            if let Some((_, item)) = anchor {
+                json.raw(r#","item_id":"#).text(item.id.as_str());
+            }
         }
         json.raw(r#"}],"rules":[],"pinned":false"#);
-        wanted.fields.write(&shown.item, json);
         if self.explain {
             json.raw(r#","explain":"#).value(&explain_item(&self.snapshot, &shown.candidate));
         }
         json.raw("}");
     }
+}
+
+/// Writes an item's id and the chosen fields.
+fn named(item: &Item, fields: Fields) -> Box<str> {
+    let mut json = Json::with_capacity(ITEM_BYTES);
+    json.raw(r#""item_id":"#).text(item.id.as_str());
+    fields.write(item, &mut json);
+    json.into_text()
 }
 
 fn explain_answer(answer: &Answer) -> Value {
