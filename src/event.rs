@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use consent::{Consent, ConsentClaim, Purposes};
 pub use draft::{Draft, DraftLine};
 pub use ids::{CustomerId, EventId, ItemId, SiteId, VisitorId};
-pub use kind::EventKind;
+pub use kind::{EventKind, Signal};
 pub use money::{Currency, UnitPrice};
 pub use rejection::{Rejection, RejectionCode};
 pub use time::Timestamp;

@@ -21,6 +21,8 @@ const FORMAT: u8 = 1;
 
 /// Items remembered per kind of interest.
 pub const RECENT_ITEMS: usize = 100;
+/// Purchases remembered, item by item.
+pub const PURCHASES: usize = 200;
 /// Cart changes remembered.
 pub const CART_CHANGES: usize = 64;
 /// Searches remembered.
@@ -48,7 +50,7 @@ pub struct Memory {
     pub viewed: Vec<Seen>,
     /// Items put into a cart, likewise.
     pub carted: Vec<Seen>,
-    /// Items bought, likewise.
+    /// Items bought, each time, newest first.
     pub bought: Vec<Seen>,
     /// Changes of the cart, newest first; see [`view::cart`].
     pub cart_changes: Vec<CartChange>,

@@ -94,12 +94,6 @@ impl Interactions {
     pub fn to_sprs(&self) -> CsMatI<u32, u32, usize> {
         CsMatI::new((self.n_groups(), self.n_items), self.indptr.clone(), self.items.clone(), vec![1; self.items.len()])
     }
-
-    /// Returns, item by item, the groups that hold it, ascending: row starts and group numbers.
-    pub fn by_item(&self) -> (Vec<usize>, Vec<u32>) {
-        let (indptr, groups, _) = self.to_sprs().to_csc().into_raw_storage();
-        (indptr, groups)
-    }
 }
 
 /// Collects groups.
@@ -214,16 +208,5 @@ mod tests {
         assert_eq!((groups.counts().sampled_groups, groups.counts().sampled_out), (2, 1920));
         let low_half = groups.group(0).iter().filter(|&&item| item < 500).count();
         assert!((8..=32).contains(&low_half), "the sample is not a prefix: {low_half}");
-    }
-
-    #[test]
-    fn transposition_lists_groups_by_item() {
-        let mut builder = InteractionsBuilder::new(4);
-        for group in [&[0, 2][..], &[2], &[0, 3]] {
-            builder.push_group(group);
-        }
-        let (indptr, groups) = builder.finish().by_item();
-        assert_eq!(indptr, [0, 2, 2, 4, 5]);
-        assert_eq!(groups, [0, 2, 0, 1, 2]);
     }
 }

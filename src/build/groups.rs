@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::collect::dedupe::IdHash;
 use crate::event::time::SESSION_SILENCE;
-use crate::event::{Event, EventKind, ItemId, SiteId, Timestamp};
+use crate::event::{Event, EventKind, ItemId, Signal, SiteId, Timestamp};
 use crate::event_log::{LogError, Position, Reader};
 
 /// What an interaction is worth for popularity, relative to a view; the live overlay counts alike.
@@ -145,27 +145,11 @@ impl Gather {
                 next
             }
         };
-        match event.kind {
-            EventKind::ViewItem | EventKind::SelectItem => self.look(event, visitor, VIEW),
-            EventKind::AddToCart => self.look(event, visitor, CART),
-            EventKind::Purchase => self.buy(event, visitor),
-            EventKind::ViewItemList
-            | EventKind::RemoveFromCart
-            | EventKind::ViewCart
-            | EventKind::BeginCheckout
-            | EventKind::AddShippingInfo
-            | EventKind::AddPaymentInfo
-            | EventKind::Refund
-            | EventKind::AddToWishlist
-            | EventKind::RemoveFromWishlist
-            | EventKind::ViewPromotion
-            | EventKind::SelectPromotion
-            | EventKind::Search
-            | EventKind::PageView
-            | EventKind::Login
-            | EventKind::SignUp
-            | EventKind::ConsentUpdate
-            | EventKind::Other(_) => {}
+        match event.kind.signal() {
+            Some(Signal::View) => self.look(event, visitor, VIEW),
+            Some(Signal::Cart) => self.look(event, visitor, CART),
+            Some(Signal::Purchase) => self.buy(event, visitor),
+            None => {}
         }
     }
 

@@ -80,4 +80,43 @@ impl EventKind {
                 | Self::RemoveFromWishlist
         )
     }
+
+    /// Returns what models learn from an event of this kind; nothing where they learn nothing from it.
+    ///
+    /// One answer for the build and for what is counted between builds: the two must agree.
+    pub fn signal(&self) -> Option<Signal> {
+        match self {
+            Self::ViewItem | Self::SelectItem => Some(Signal::View),
+            Self::AddToCart => Some(Signal::Cart),
+            Self::Purchase => Some(Signal::Purchase),
+            Self::ViewItemList
+            | Self::RemoveFromCart
+            | Self::ViewCart
+            | Self::BeginCheckout
+            | Self::AddShippingInfo
+            | Self::AddPaymentInfo
+            | Self::Refund
+            | Self::AddToWishlist
+            | Self::RemoveFromWishlist
+            | Self::ViewPromotion
+            | Self::SelectPromotion
+            | Self::Search
+            | Self::PageView
+            | Self::Login
+            | Self::SignUp
+            | Self::ConsentUpdate
+            | Self::Other(_) => None,
+        }
+    }
+}
+
+/// What an event says about the items it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Somebody looked at them.
+    View,
+    /// Somebody put them into a cart.
+    Cart,
+    /// Somebody bought them together.
+    Purchase,
 }

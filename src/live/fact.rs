@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::build::groups::{BUY, CART, VIEW};
 use crate::event::consent::{Analytics, Granted};
-use crate::event::{Event, EventKind, ItemId, SiteId, Timestamp};
+use crate::event::{Event, ItemId, Signal, SiteId, Timestamp};
 use crate::event_log::{Committed, Position};
 
 /// First byte of an encoded fact, so that nodes of two versions do not misread each other.
@@ -85,27 +85,10 @@ impl Fact {
     pub fn of(committed: &Committed, node: u64, names: &Pseudonyms) -> Option<Self> {
         let event = &committed.event;
         let granted = event.consent.purposes.analytics()?;
-        let what = match event.kind {
-            EventKind::ViewItem | EventKind::SelectItem => What::Look { weight: VIEW },
-            EventKind::AddToCart => What::Look { weight: CART },
-            EventKind::Purchase => What::Buy { basket: basket(event, names) },
-            EventKind::ViewItemList
-            | EventKind::RemoveFromCart
-            | EventKind::ViewCart
-            | EventKind::BeginCheckout
-            | EventKind::AddShippingInfo
-            | EventKind::AddPaymentInfo
-            | EventKind::Refund
-            | EventKind::AddToWishlist
-            | EventKind::RemoveFromWishlist
-            | EventKind::ViewPromotion
-            | EventKind::SelectPromotion
-            | EventKind::Search
-            | EventKind::PageView
-            | EventKind::Login
-            | EventKind::SignUp
-            | EventKind::ConsentUpdate
-            | EventKind::Other(_) => return None,
+        let what = match event.kind.signal()? {
+            Signal::View => What::Look { weight: VIEW },
+            Signal::Cart => What::Look { weight: CART },
+            Signal::Purchase => What::Buy { basket: basket(event, names) },
         };
         (!event.items.is_empty()).then(|| Self::granted(committed, node, names, what, granted))
     }

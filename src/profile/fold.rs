@@ -1,6 +1,8 @@
 //! The one function that turns events into profiles.
 
-use super::{AFFINITY_BUCKETS, CART_CHANGES, CartChange, CartOp, Memory, Profile, RECENT_ITEMS, SEARCHES, Search, Seen, Tally};
+use super::{
+    AFFINITY_BUCKETS, CART_CHANGES, CartChange, CartOp, Memory, PURCHASES, Profile, RECENT_ITEMS, SEARCHES, Search, Seen, Tally,
+};
 use crate::event::consent::{Granted, Personalization};
 use crate::event::{Event, EventKind, Line, Timestamp};
 
@@ -53,7 +55,8 @@ fn remember(memory: &mut Memory, event: &Event, _granted: Granted<Personalizatio
         }
         EventKind::Purchase => {
             for line in &event.items {
-                saw(&mut memory.bought, event.ts, hash, line);
+                // Every time, for habit shows in how often something is bought.
+                keep(&mut memory.bought, Seen { at: event.ts, event: hash, item: line.item.clone() }, PURCHASES);
                 interest(memory, day, line, BUY);
             }
             cart(memory, event.ts, hash, 0, CartOp::Clear);
