@@ -1,5 +1,6 @@
 //! The command line: one file per command. Each parses its words, calls the flow, and prints what came of it.
 
+pub mod backup;
 pub mod build;
 pub mod builds;
 pub mod check_config;
@@ -11,6 +12,7 @@ pub mod import;
 pub mod keys;
 pub mod progress;
 pub mod replay;
+pub mod restore;
 pub mod serve;
 pub mod token;
 
@@ -59,6 +61,10 @@ enum Command {
     Export(export::Export),
     /// Rebuilds every profile from the event log.
     Replay(replay::Replay),
+    /// Copies everything that is kept, also while the server runs.
+    Backup(backup::Backup),
+    /// Puts a backup into an empty data directory.
+    Restore(restore::Restore),
     /// Reads the configuration and says what is wrong with it.
     CheckConfig(check_config::CheckConfig),
 }
@@ -89,6 +95,8 @@ pub fn run() -> anyhow::Result<()> {
         Command::Doctor(command) => runtime()?.block_on(command.run(context)),
         Command::Export(command) => command.run(&context),
         Command::Replay(command) => runtime()?.block_on(command.run(context)),
+        Command::Backup(command) => runtime()?.block_on(command.run(context)),
+        Command::Restore(command) => command.run(&context),
         Command::CheckConfig(command) => command.run(&context),
     }
 }

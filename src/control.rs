@@ -4,7 +4,7 @@
 //! a length in four bytes, then postcard. Whoever executes a request, [`Executor::execute`] is the code.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +15,13 @@ use tokio::sync::oneshot;
 use tracing::warn;
 
 use crate::app::{App, AppError};
+use crate::backup::backup;
 use crate::catalog::draft::ItemDraft;
 use crate::catalog::{Upsert, vector_length};
 use crate::clock::Clock;
 use crate::collect::dedupe::IdHash;
 use crate::collect::seen_index::SeenIndex;
-use crate::config::Config;
+use crate::config::{Config, Store};
 use crate::documents::Expect;
 use crate::event::time::HOUR;
 use crate::event::{Event, SiteId};
@@ -71,6 +72,10 @@ pub enum Request {
     Replay {
         site: SiteId,
     },
+    /// Copies everything into an empty folder, named from the root.
+    Backup {
+        to: PathBuf,
+    },
 }
 
 /// What a command gets.
@@ -103,6 +108,10 @@ pub enum Answer {
         removed: u64,
         shared: u64,
         events: u64,
+    },
+    BackedUp {
+        files: u64,
+        bytes: u64,
     },
     Failed(String),
 }
@@ -244,6 +253,18 @@ impl Executor {
                     shared: report.shared,
                     events: report.events,
                 }
+            }
+            Request::Backup { to } => {
+                // What events said about items is in the log; the documents that hold it come first.
+                app.flush_catalogs().await;
+                let app = app.clone();
+                let copied = tokio::task::spawn_blocking(move || {
+                    let sites: Vec<SiteId> = app.sites().iter().map(|site| site.id.clone()).collect();
+                    let store = matches!(app.config.store, Store::Embedded).then_some(&app.engine);
+                    backup(&app.paths, app.node, &sites, store, now, &to)
+                });
+                let backup = copied.await??;
+                Answer::BackedUp { files: backup.files.len() as u64, bytes: backup.bytes() }
             }
         })
     }

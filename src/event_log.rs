@@ -33,6 +33,7 @@
 
 pub mod append;
 pub mod codec;
+pub mod copy;
 pub mod frame;
 pub mod manifest;
 mod parquet_read;

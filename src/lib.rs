@@ -11,7 +11,8 @@
 //! 4. **Relate** (alerts, segments) is still to come.
 //!
 //! Around them: [`http`] is the only code that knows actix, [`cli`] has one file per command, [`control`] lets commands
-//! reach a running server, [`import`] reads files, [`replay`] rebuilds profiles, [`demo`] is an invented shop.
+//! reach a running server, [`import`] reads files, [`replay`] rebuilds profiles, [`backup`] copies
+//! everything and puts it back, [`demo`] is an invented shop.
 //!
 //! What holds everywhere:
 //!
@@ -25,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod backup;
 pub mod build;
 pub mod catalog;
 pub mod cli;

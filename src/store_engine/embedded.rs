@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::StoreError;
@@ -50,6 +50,15 @@ pub enum Table {
     Seen,
 }
 
+/// An entry of any table.
+#[derive(Debug, Clone, Copy)]
+pub struct Dumped<'a> {
+    /// The table's place among [`Embedded::tables`].
+    pub table: u8,
+    pub key: &'a [u8],
+    pub value: &'a [u8],
+}
+
 impl fmt::Debug for Embedded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Embedded").finish_non_exhaustive()
@@ -81,13 +90,45 @@ impl Embedded {
         Ok(self.inner.database.persist(PersistMode::SyncData)?)
     }
 
+    /// Hands over every entry as it is at this moment, whatever is written meanwhile, until `each` says no.
+    pub fn dump(&self, each: &mut dyn FnMut(Dumped<'_>) -> bool) -> Result<(), StoreError> {
+        let snapshot = self.inner.database.snapshot();
+        for (table, keyspace) in (0_u8..).zip(self.tables()) {
+            for entry in snapshot.iter(keyspace) {
+                let (key, value) = entry.into_inner()?;
+                if !each(Dumped { table, key: &key, value: &value }) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes entries that [`Embedded::dump`] handed over, all of them or none.
+    pub fn load(&self, entries: Vec<(u8, Vec<u8>, Vec<u8>)>) -> Result<(), StoreError> {
+        let tables = self.tables();
+        let mut batch = self.batch();
+        for (table, key, value) in entries {
+            let Some(keyspace) = tables.get(usize::from(table)) else {
+                return Err(StoreError::corrupt(format!("an entry of table {table}, which this version does not have")));
+            };
+            batch.insert(keyspace, key, value);
+        }
+        Ok(batch.commit()?)
+    }
+
+    /// All tables. Backups know them by their places here: append only.
+    fn tables(&self) -> [&Keyspace; 5] {
+        let inner = &self.inner;
+        [&inner.profiles, &inner.documents, &inner.changes, &inner.meta, &inner.seen]
+    }
+
     /// Rewrites the tables so that nothing deleted is left in them.
     ///
     /// Deleting only hides a value until then. Takes as long as copying the store; the journal
     /// keeps its last few megabytes until it is rotated.
     pub fn compact(&self) -> Result<(), StoreError> {
-        let inner = &self.inner;
-        for keyspace in [&inner.profiles, &inner.documents, &inner.changes, &inner.meta, &inner.seen] {
+        for keyspace in self.tables() {
             keyspace.rotate_memtable_and_wait()?;
             keyspace.major_compact()?;
         }

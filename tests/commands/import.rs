@@ -53,7 +53,7 @@ fn three_hours_of_clicks() {
 #[test]
 fn a_year_of_invoices_beside_a_running_server() {
     let Some(file) = shared_data("uci_online_retail/online_retail.csv.gz") else { return };
-    let server = Server::start();
+    let server = Server::start_with(&[("RAPPORT_BUILD__EXAMPLES", "0")]);
     let secret = server.key("secret", &[]);
     let report = import(&server, "online-retail", &file);
     assert_eq!(report["rows_read"], 541_909);

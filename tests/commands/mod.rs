@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a command that cannot be run is a test that fails")]
 
+mod backup;
 mod builds;
 mod config;
 mod evaluate;

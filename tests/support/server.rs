@@ -63,18 +63,29 @@ impl Server {
         Self::start_with(&[])
     }
 
+    /// Starts on a data directory that `prepare` makes.
+    pub fn on(prepare: impl FnOnce(&Path)) -> Self {
+        let mut server = Self::down(&[]);
+        prepare(&server.data_dir());
+        server.restart();
+        server
+    }
+
     /// Starts with settings, such as `("RAPPORT_CONSENT__ANALYTICS", "true")`.
     pub fn start_with(environment: &[(&str, &str)]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let mut server = Self {
-            dir,
+        let mut server = Self::down(environment);
+        server.restart();
+        server
+    }
+
+    fn down(environment: &[(&str, &str)]) -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
             environment: environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
             child: None,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             admin: SocketAddr::from(([127, 0, 0, 1], 0)),
-        };
-        server.restart();
-        server
+        }
     }
 
     /// Returns the data directory.

@@ -10,7 +10,8 @@ use std::path::Path;
 use super::draft::{DRAFT_PREFIX, sync_dir, write_synced};
 use super::{ArtifactError, BuildId, Manifest};
 
-const ACTIVE: &str = "active";
+/// Name of the file that holds the active build's id.
+pub const ACTIVE: &str = "active";
 const PREVIOUS: &str = "previous";
 const LOCK: &str = ".publish.lock";
 
