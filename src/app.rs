@@ -109,8 +109,8 @@ impl App {
                 Documents::Embedded(EmbeddedDocuments::new(engine.clone())),
                 None,
             ),
-            Store::Redis { url, accept_data_loss, profile_days } => {
-                let redis = Redis::connect(url, !accept_data_loss).await?;
+            Store::Redis { address, accept_data_loss, profile_days } => {
+                let redis = Redis::connect(address, !accept_data_loss).await?;
                 let ttl = u64::from(*profile_days) * 86_400;
                 let profiles = Profiles::Redis(RedisProfiles::new(redis.clone(), ttl));
                 (profiles, Documents::Redis(Box::new(RedisDocuments::new(redis.clone()))), Some(redis))
@@ -227,6 +227,13 @@ impl App {
             tokio::spawn(share::send(streams.clone(), self.log_to_follow(), self.metrics.clone()));
             tokio::spawn(async move {
                 share::receive(streams, app.node, app.metrics.clone(), || app.sites()).await;
+            });
+            let (shown, metrics) = (redis.clone(), self.metrics.clone());
+            tokio::spawn(async move {
+                loop {
+                    metrics.store_cut.set(i64::from(shown.is_cut()));
+                    tokio::time::sleep(FLUSH_EVERY).await;
+                }
             });
             let app = self.clone();
             tokio::spawn(async move {

@@ -4,7 +4,6 @@
 //! mistake, and the error names the nearest one that is.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +12,7 @@ use toml::{Table, Value};
 
 use crate::event::{Purposes, SiteId};
 use crate::spelling::nearest;
+use crate::store_engine::Address;
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
 
@@ -51,28 +51,10 @@ pub struct Http {
 }
 
 /// Where profiles and documents live. A choice brings its settings along: with Redis chosen, its URL is present.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub enum Store {
     Embedded,
-    Redis { url: String, accept_data_loss: bool, profile_days: u32 },
-}
-
-impl fmt::Debug for Store {
-    /// Leaves out user and password: settings are shown to people and pasted into reports.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Embedded => f.write_str("Embedded"),
-            Self::Redis { url, accept_data_loss, profile_days } => {
-                let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-                let host = rest.rsplit('@').next().unwrap_or_default();
-                f.debug_struct("Redis")
-                    .field("url", &format_args!("{scheme}://{host}"))
-                    .field("accept_data_loss", accept_data_loss)
-                    .field("profile_days", profile_days)
-                    .finish()
-            }
-        }
-    }
+    Redis { address: Address, accept_data_loss: bool, profile_days: u32 },
 }
 
 impl<'de> Deserialize<'de> for Store {
@@ -86,24 +68,33 @@ impl<'de> Deserialize<'de> for Store {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Redis {
-            url: String,
+            url: Urls,
             accept_data_loss: String,
             profile_days: u32,
+        }
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Urls {
+            One(String),
+            Several(Vec<String>),
         }
         let keys = Keys::deserialize(deserializer)?;
         let fail = |message: &str| Err(serde::de::Error::custom(message));
         match keys.backend.as_str() {
             "embedded" => Ok(Self::Embedded),
-            "redis" if keys.redis.url.is_empty() => {
-                fail("store.backend is \"redis\" but store.redis.url is empty: set it to redis://host:port/0")
+            "redis" => {
+                let urls = match keys.redis.url {
+                    Urls::One(url) => vec![url],
+                    Urls::Several(urls) => urls,
+                };
+                let address = Address::parse(&urls).map_err(|e| serde::de::Error::custom(format!("store.redis.url {e}")))?;
+                let accept_data_loss = match keys.redis.accept_data_loss.as_str() {
+                    "" => false,
+                    ACCEPT_DATA_LOSS => true,
+                    _ => return fail(&format!("store.redis.accept_data_loss must be empty or \"{ACCEPT_DATA_LOSS}\"")),
+                };
+                Ok(Self::Redis { address, accept_data_loss, profile_days: keys.redis.profile_days })
             }
-            "redis" => match keys.redis.accept_data_loss.as_str() {
-                "" => Ok(Self::Redis { url: keys.redis.url, accept_data_loss: false, profile_days: keys.redis.profile_days }),
-                ACCEPT_DATA_LOSS => {
-                    Ok(Self::Redis { url: keys.redis.url, accept_data_loss: true, profile_days: keys.redis.profile_days })
-                }
-                _ => fail(&format!("store.redis.accept_data_loss must be empty or \"{ACCEPT_DATA_LOSS}\"")),
-            },
             other => fail(&format!("store.backend is \"{other}\"; it must be \"embedded\" or \"redis\"")),
         }
     }

@@ -8,9 +8,10 @@ pub mod redis;
 
 pub use embedded::{Embedded, Entry, Table};
 pub use redis::Redis;
+pub use redis::address::Address;
 
 pub(crate) use embedded::{key, prefix};
-pub(crate) use redis::{Line, site_tag};
+pub(crate) use redis::{Group, Line, Script, site_tag};
 
 /// The longest site, kind or id a store takes, in bytes.
 ///

@@ -73,8 +73,8 @@ impl Doctor {
                 }
             }
         }
-        if let Store::Redis { url, accept_data_loss, .. } = &context.config.store {
-            match Redis::connect(url, !accept_data_loss).await {
+        if let Store::Redis { address, accept_data_loss, .. } = &context.config.store {
+            match Redis::connect(address, !accept_data_loss).await {
                 Ok(_) => note("Redis".to_owned(), true, "answers".to_owned()),
                 Err(error) => note("Redis".to_owned(), false, error.to_string()),
             }

@@ -6,14 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use redis::{FromRedisValue, Script};
-
 use super::embedded::decode_change;
 use super::{
     Change, Document, DocumentOutcome, DocumentPut, DocumentStore, Expect, FORGET_PAGE, Record, check_id, check_kind,
     clear_by_pages,
 };
-use crate::store_engine::{Redis, StoreError, check_name, site_tag};
+use crate::store_engine::{Redis, Script, StoreError, check_name, site_tag};
 
 /// Bytes of documents sent in one script; a larger batch is refused rather than cut, since it
 /// would no longer be atomic or answered in time.
@@ -119,21 +117,6 @@ impl RedisDocuments {
     pub fn new(redis: Redis) -> Self {
         Self { redis, put: Script::new(PUT), list: Script::new(LIST), forget: Script::new(FORGET) }
     }
-
-    /// Runs a script that the server may have forgotten, or never known.
-    async fn run<T: FromRedisValue>(
-        &self,
-        code: &str,
-        script: &Script,
-        keys: &[String],
-        args: &[Vec<u8>],
-    ) -> Result<T, StoreError> {
-        let mut pipeline = redis::pipe();
-        pipeline.cmd("SCRIPT").arg("LOAD").arg(code).ignore();
-        pipeline.cmd("EVALSHA").arg(script.get_hash()).arg(keys.len()).arg(keys).arg(args);
-        let (answer,): (T,) = self.redis.bulk.pipeline(&pipeline).await?;
-        Ok(answer)
-    }
 }
 
 fn records_key(site: &str, kind: &str) -> String {
@@ -216,7 +199,7 @@ impl DocumentStore for RedisDocuments {
         }
         let keys = [records_key(site, kind), index_key(site, kind), changes_key(site), head_key(site)];
         let args = arguments(kind, puts);
-        let answer: Vec<Vec<u8>> = self.run(PUT, &self.put, &keys, &args).await?;
+        let answer: Vec<Vec<u8>> = self.redis.bulk.script(&self.put, &args, &keys).await?;
         answer
             .chunks(2)
             .map(|pair| match pair {
@@ -240,7 +223,7 @@ impl DocumentStore for RedisDocuments {
         let from = after.map_or_else(|| "-".to_owned(), |id| format!("({id}"));
         let keys = [records_key(site, kind), index_key(site, kind)];
         let args = [from.into_bytes(), limit.to_string().into_bytes()];
-        let answer: Vec<Vec<u8>> = self.run(LIST, &self.list, &keys, &args).await?;
+        let answer: Vec<Vec<u8>> = self.redis.bulk.script(&self.list, &args, &keys).await?;
         let broken = || StoreError::corrupt("a page of documents");
         let mut found = Vec::with_capacity(answer.len() / 2);
         let mut answer = answer.into_iter();
@@ -290,7 +273,7 @@ impl DocumentStore for RedisDocuments {
             }
             for (kind, args) in kinds {
                 let keys = [records_key(site, &kind), changes_key(site)];
-                let count: usize = self.run(FORGET, &self.forget, &keys, &args).await?;
+                let count: usize = self.redis.bulk.script(&self.forget, &args, &keys).await?;
                 forgotten += count;
             }
         }

@@ -5,10 +5,12 @@
 //! the index, and whoever takes a visitor out of it looks once more afterwards. Whatever the
 //! interleaving, a profile that exists ends up in the index; the index may name one that does not.
 
-use redis::{Pipeline, Script};
+use std::collections::HashMap;
+
+use redis::{Cmd, FromRedisValue, Value};
 
 use super::store::{ProfilePut, ProfileStore, PutOutcome, Versioned, decode, encode};
-use crate::store_engine::{Line, Redis, StoreError, check_name, site_tag};
+use crate::store_engine::{Group, Line, Redis, Script, StoreError, check_name, site_tag};
 
 /// Visitors per round trip when whole sites are read or cleared.
 const PAGE: usize = 1_000;
@@ -63,20 +65,13 @@ impl RedisProfiles {
             return Ok(());
         }
         let index = index_key(site);
-        let mut look = redis::pipe();
-        look.cmd("ZREM").arg(&index).arg(visitors).ignore();
-        for visitor in visitors {
-            look.cmd("EXISTS").arg(profile_key(site, visitor));
-        }
-        let exist: Vec<bool> = self.redis.bulk.pipeline(&look).await?;
-        let mut back = redis::pipe();
-        for (visitor, _) in visitors.iter().zip(exist).filter(|(_, exists)| *exists) {
-            add_to_index(&mut back, &index, visitor);
-        }
-        if back.is_empty() {
-            return Ok(());
-        }
-        self.redis.bulk.pipeline(&back).await
+        let mut remove = redis::cmd("ZREM");
+        remove.arg(&index).arg(visitors);
+        let look = visitors.iter().map(|visitor| vec![of("EXISTS", &profile_key(site, visitor))]).collect();
+        let answers = self.redis.bulk.stages(vec![vec![vec![remove]], look]).await?;
+        let exist: Vec<bool> = answers.into_iter().skip(1).map(answer).collect::<Result<_, _>>()?;
+        let back: Vec<&str> = visitors.iter().zip(exist).filter(|(_, exists)| *exists).map(|(visitor, _)| *visitor).collect();
+        self.redis.bulk.stages(vec![index_of(&index, &back)]).await.map(|_| ())
     }
 }
 
@@ -91,8 +86,28 @@ fn index_key(site: &str) -> String {
     format!("rapport:{{{site}}}:visitors")
 }
 
-fn add_to_index(pipeline: &mut Pipeline, index: &str, visitor: &str) {
-    pipeline.cmd("ZADD").arg(index).arg(0).arg(visitor).ignore();
+/// Returns the addition of visitors to the index, if there are any.
+fn index_of(index: &str, visitors: &[&str]) -> Vec<Group> {
+    if visitors.is_empty() {
+        return Vec::new();
+    }
+    let mut add = redis::cmd("ZADD");
+    add.arg(index);
+    for visitor in visitors {
+        add.arg(0).arg(*visitor);
+    }
+    vec![vec![add]]
+}
+
+/// Returns a command on one key.
+fn of(name: &str, key: &str) -> Cmd {
+    let mut cmd = redis::cmd(name);
+    cmd.arg(key);
+    cmd
+}
+
+fn answer<T: FromRedisValue>(value: Value) -> Result<T, StoreError> {
+    T::from_redis_value(value).map_err(StoreError::unavailable)
 }
 
 fn check(site: &str, visitors: &[&str]) -> Result<(), StoreError> {
@@ -114,19 +129,20 @@ impl ProfileStore for RedisProfiles {
         let mut outcomes = Vec::with_capacity(puts.len());
         let mut deleted = Vec::new();
         let mut puts = puts.into_iter().peekable();
+        let line = &self.redis.quick;
         while puts.peek().is_some() {
-            let mut pipeline = redis::pipe();
-            // A server that was restarted has forgotten the script. Loading it with every batch
-            // costs its 250 bytes and leaves no half-done batch to sort out.
-            pipeline.cmd("SCRIPT").arg("LOAD").arg(PUT).ignore();
             let (mut bytes, mut count) = (0, 0);
+            let mut created = Vec::new();
+            // One group for each visitor, so that puts of one follow one another; their places in the batch beside them.
+            let mut groups: Vec<Group> = Vec::new();
+            let mut places: Vec<Vec<usize>> = Vec::new();
+            let mut group_of: HashMap<&str, usize> = HashMap::new();
             while bytes < PIPELINE_BYTES
                 && count < PIPELINE_PUTS
                 && let Some(put) = puts.next()
             {
-                let creates = put.expected == 0 && put.blob.is_some();
-                if creates {
-                    add_to_index(&mut pipeline, &index, put.visitor);
+                if put.expected == 0 && put.blob.is_some() {
+                    created.push(put.visitor);
                 }
                 let expected = match put.expected {
                     0 => Vec::new(),
@@ -134,24 +150,31 @@ impl ProfileStore for RedisProfiles {
                 };
                 let value = put.blob.as_ref().map_or_else(Vec::new, |blob| encode(put.expected + 1, blob));
                 bytes += value.len();
+                let mut call = self.put.call(line);
+                call.arg(1).arg(profile_key(site, put.visitor)).arg(expected).arg(value).arg(self.ttl_seconds);
+                let group = *group_of.entry(put.visitor).or_insert_with(|| {
+                    groups.push(Vec::new());
+                    places.push(Vec::new());
+                    groups.len() - 1
+                });
+                groups[group].push(call);
+                places[group].push(count);
                 count += 1;
-                pipeline
-                    .cmd("EVALSHA")
-                    .arg(self.put.get_hash())
-                    .arg(1)
-                    .arg(profile_key(site, put.visitor))
-                    .arg(expected)
-                    .arg(value)
-                    .arg(self.ttl_seconds);
-                if creates {
-                    add_to_index(&mut pipeline, &index, put.visitor);
-                }
                 if put.blob.is_none() {
                     deleted.push(put.visitor);
                 }
             }
-            let stored: Vec<bool> = self.redis.quick.pipeline(&pipeline).await?;
-            outcomes.extend(stored.into_iter().map(|stored| if stored { PutOutcome::Stored } else { PutOutcome::Conflict }));
+            let before = [self.put.load(line), index_of(&index, &created)];
+            let skip: usize = before.iter().flatten().map(Vec::len).sum();
+            let [load, first] = before;
+            let answers = line.stages(vec![load, first, groups, index_of(&index, &created)]).await?;
+            let mut stored = vec![PutOutcome::Conflict; count];
+            for (place, value) in places.into_iter().flatten().zip(answers.into_iter().skip(skip)) {
+                if answer(value)? {
+                    stored[place] = PutOutcome::Stored;
+                }
+            }
+            outcomes.append(&mut stored);
         }
         self.unindex(site, &deleted).await?;
         Ok(outcomes)
@@ -159,9 +182,7 @@ impl ProfileStore for RedisProfiles {
 
     async fn erase(&self, site: &str, visitor: &str) -> Result<(), StoreError> {
         check(site, &[visitor])?;
-        let mut unlink = redis::pipe();
-        unlink.cmd("UNLINK").arg(profile_key(site, visitor)).ignore();
-        self.redis.bulk.pipeline::<()>(&unlink).await?;
+        self.redis.bulk.stages(vec![vec![vec![of("UNLINK", &profile_key(site, visitor))]]]).await?;
         self.unindex(site, &[visitor]).await
     }
 
@@ -202,11 +223,8 @@ impl ProfileStore for RedisProfiles {
             if page.is_empty() {
                 return Ok(());
             }
-            let mut unlink = redis::pipe();
-            for visitor in &page {
-                unlink.cmd("UNLINK").arg(profile_key(site, visitor)).ignore();
-            }
-            self.redis.bulk.pipeline::<()>(&unlink).await?;
+            let unlink = page.iter().map(|visitor| vec![of("UNLINK", &profile_key(site, visitor))]).collect();
+            self.redis.bulk.stages(vec![unlink]).await?;
             let page: Vec<&str> = page.iter().map(String::as_str).collect();
             self.unindex(site, &page).await?;
         }

@@ -6,4 +6,5 @@ mod builds;
 mod disk;
 mod kill;
 mod redis;
+mod redis_faults;
 mod stop;

@@ -16,9 +16,10 @@ use rapport::documents::redis::RedisDocuments;
 use rapport::profile::embedded::EmbeddedProfiles;
 use rapport::profile::redis::RedisProfiles;
 use rapport::profile::store::Profiles;
-use rapport::store_engine::{Embedded, Redis};
+use rapport::store_engine::{Address, Embedded, Redis, StoreError};
 use tempfile::TempDir;
 
+use crate::support::redis_cluster::RedisCluster;
 use crate::support::redis_server::RedisServer;
 
 /// Names that would break a careless key.
@@ -56,6 +57,13 @@ struct Backend {
 enum Home {
     Folder(TempDir),
     Server(RedisServer),
+    Elsewhere,
+}
+
+/// Connects to what a configuration would name so.
+async fn connect(urls: &str, require_aof: bool) -> Result<Redis, StoreError> {
+    let address = Address::parse(&[urls.to_owned()]).map_err(StoreError::Refused)?;
+    Redis::connect(&address, require_aof).await
 }
 
 async fn in_a_folder() -> Backend {
@@ -70,11 +78,20 @@ async fn in_a_folder() -> Backend {
 
 async fn in_redis() -> Backend {
     let server = RedisServer::start(true);
-    let redis = Redis::connect(&server.url(), true).await.unwrap();
+    let redis = connect(&server.url(), true).await.unwrap();
     Backend {
         profiles: Profiles::Redis(RedisProfiles::new(redis.clone(), 0)),
         documents: Documents::Redis(Box::new(RedisDocuments::new(redis))),
         _home: Home::Server(server),
+    }
+}
+
+async fn in_a_cluster(cluster: &RedisCluster) -> Backend {
+    let redis = connect(&cluster.urls(), true).await.unwrap();
+    Backend {
+        profiles: Profiles::Redis(RedisProfiles::new(redis.clone(), 0)),
+        documents: Documents::Redis(Box::new(RedisDocuments::new(redis))),
+        _home: Home::Elsewhere,
     }
 }
 
@@ -91,9 +108,22 @@ macro_rules! suite {
     };
 }
 
+/// The same list becomes one function that holds a backend against all of it, one after the other: a Cluster takes seconds to form.
+macro_rules! in_turn {
+    ($part:ident of $backend:ident: $($property:ident),* $(,)?) => {
+        pub(super) async fn $part(cluster: &crate::support::redis_cluster::RedisCluster) {
+            $(
+                cluster.command_everywhere("FLUSHALL");
+                let backend = crate::stores::$backend(cluster).await;
+                crate::stores::$part::$property(backend.$part.clone()).await;
+            )*
+        }
+    };
+}
+
 macro_rules! profile_store_suite {
-    ($backend:ident) => {
-        suite!(profiles of $backend:
+    ($suite:ident $backend:ident) => {
+        $suite!(profiles of $backend:
             profiles_come_in_the_order_asked_for,
             a_write_needs_the_version_that_was_read,
             puts_of_one_visitor_in_a_batch_take_effect_in_order,
@@ -117,8 +147,8 @@ macro_rules! profile_store_suite {
 }
 
 macro_rules! document_store_suite {
-    ($backend:ident) => {
-        suite!(documents of $backend:
+    ($suite:ident $backend:ident) => {
+        $suite!(documents of $backend:
             documents_come_in_the_order_asked_for,
             expectations_hold_or_nothing_is_written,
             puts_of_one_id_in_a_batch_see_each_other,
@@ -148,18 +178,32 @@ macro_rules! document_store_suite {
 
 mod embedded {
     mod profiles {
-        profile_store_suite!(in_a_folder);
+        profile_store_suite!(suite in_a_folder);
     }
     mod documents {
-        document_store_suite!(in_a_folder);
+        document_store_suite!(suite in_a_folder);
     }
 }
 
 mod redis {
     mod profiles {
-        profile_store_suite!(in_redis);
+        profile_store_suite!(suite in_redis);
     }
     mod documents {
-        document_store_suite!(in_redis);
+        document_store_suite!(suite in_redis);
+    }
+}
+
+mod cluster {
+    use crate::support::redis_cluster::RedisCluster;
+
+    profile_store_suite!(in_turn in_a_cluster);
+    document_store_suite!(in_turn in_a_cluster);
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn keeps_the_same_promises() {
+        let cluster = RedisCluster::start();
+        profiles(&cluster).await;
+        documents(&cluster).await;
     }
 }

@@ -16,22 +16,34 @@ pub(crate) struct RedisServer {
     child: Child,
     port: u16,
     with_aof: bool,
+    /// Settings beside the common ones.
+    more: Vec<String>,
     dir: TempDir,
 }
 
 impl RedisServer {
     /// Starts a server that answers; with `with_aof` each write is on disk before its answer.
     pub(crate) fn start(with_aof: bool) -> Self {
+        Self::start_with(with_aof, &[])
+    }
+
+    /// Starts a server with settings of its own, such as `["--cluster-enabled", "yes"]`.
+    pub(crate) fn start_with(with_aof: bool, more: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a folder for redis-server");
+        let more: Vec<String> = more.iter().map(|&word| word.to_owned()).collect();
         // Between choosing a port and using it someone else may take it.
         for _ in 0..10 {
             let port = free_port();
-            let mut child = spawn(port, with_aof, &dir);
+            let mut child = spawn(port, with_aof, &more, &dir);
             if answers(&mut child, port) {
-                return Self { child, port, with_aof, dir };
+                return Self { child, port, with_aof, more, dir };
             }
         }
         panic!("redis-server did not start; see redis.log in a run of your own");
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     pub(crate) fn url(&self) -> String {
@@ -51,7 +63,7 @@ impl RedisServer {
 
     /// Starts it again after `kill`: same port, same files.
     pub(crate) fn restart(&mut self) {
-        self.child = spawn(self.port, self.with_aof, &self.dir);
+        self.child = spawn(self.port, self.with_aof, &self.more, &self.dir);
         let up = answers(&mut self.child, self.port);
         assert!(up, "redis-server did not come back on port {}", self.port);
     }
@@ -69,12 +81,12 @@ impl Drop for RedisServer {
     }
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its number").port()
 }
 
-fn spawn(port: u16, with_aof: bool, dir: &TempDir) -> Child {
+fn spawn(port: u16, with_aof: bool, more: &[String], dir: &TempDir) -> Child {
     let aof = if with_aof { "yes" } else { "no" };
     Command::new("redis-server")
         .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
@@ -82,6 +94,7 @@ fn spawn(port: u16, with_aof: bool, dir: &TempDir) -> Child {
         .args(["--daemonize", "no", "--logfile", "redis.log"])
         .arg("--dir")
         .arg(dir.path())
+        .args(more)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -112,7 +125,7 @@ fn answers(child: &mut Child, port: u16) -> bool {
     false
 }
 
-fn ask(port: u16, line: &str) -> Option<String> {
+pub(super) fn ask(port: u16, line: &str) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
     stream.write_all(format!("{line}\r\n").as_bytes()).ok()?;
