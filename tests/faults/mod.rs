@@ -8,3 +8,4 @@ mod kill;
 mod redis;
 mod redis_faults;
 mod stop;
+mod two_processes;

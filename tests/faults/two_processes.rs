@@ -1,0 +1,95 @@
+//! Two servers on one Redis: whatever the interleaving, each profile is what one process would have made of all events.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use rapport::event_log::{Position, Reader};
+use rapport::profile::fold::fold;
+use rapport::profile::redis::RedisProfiles;
+use rapport::profile::store::ProfileStore;
+use rapport::profile::{Memory, Profile};
+use rapport::store_engine::{Address, Redis};
+use serde_json::json;
+
+use crate::support::redis_server::RedisServer;
+use crate::support::server::Server;
+
+const VISITORS: u64 = 1_000;
+const SENDERS: u64 = 8;
+
+/// How many beacons are sent; `RAPPORT_LONG_TESTS=1` sends a hundred thousand.
+fn beacons() -> u64 {
+    if std::env::var_os("RAPPORT_LONG_TESTS").is_some() { 100_000 } else { 8_000 }
+}
+
+#[test]
+fn concurrent_beacons_of_one_visitor_lose_no_update() {
+    let redis = RedisServer::start(true);
+    let url = redis.url();
+    let server = || {
+        Server::start_with(&[
+            ("RAPPORT_STORE__BACKEND", "redis"),
+            ("RAPPORT_STORE__REDIS__URL", &url),
+            ("RAPPORT_RATE_LIMIT__REQUESTS_PER_SECOND", "1000000"),
+        ])
+    };
+    let servers = [server(), server()];
+    let secret = servers[0].key("secret", &[]);
+    servers[1].eventually("the other server knows the key", || {
+        servers[1].send("GET", "/v1/recommendations/trending", &[("Authorization", &format!("Bearer {secret}"))], b"").status
+            == 200
+    });
+    let (next, all) = (AtomicU64::new(0), beacons());
+    thread::scope(|scope| {
+        for sender in 0..SENDERS {
+            let (servers, secret, next) = (&servers, &secret, &next);
+            scope.spawn(move || {
+                loop {
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    if n >= all {
+                        return;
+                    }
+                    let kind = ["view_item", "add_to_cart", "purchase", "view_item", "remove_from_cart"][(n % 5) as usize];
+                    let ts = format!("2024-01-01T{:02}:{:02}:{:02}Z", n % 24, n / 24 % 60, n / 1_440 % 60);
+                    let mut event = json!({"id": format!("e{n}"), "type": kind, "ts": ts,
+                        "items": [{"item_id": format!("item-{}", n % 137), "item_category": format!("c{}", n % 11), "quantity": 1}]});
+                    if kind == "purchase" {
+                        event["transaction_id"] = json!(format!("t{n}"));
+                    }
+                    // Runs of eight beacons belong to one visitor, so that both servers write one profile at the same time.
+                    let visitor = format!("v{}", n / SENDERS % VISITORS);
+                    let batch = json!({"visitor_id": visitor, "consent": {"analytics": true, "personalization": true}, "events": [event]});
+                    let answer = servers[(sender % 2) as usize].post("/v1/events", secret, &batch);
+                    assert_eq!(answer.json()["results"][format!("e{n}")]["result"], "ok", "{}", answer.text());
+                }
+            });
+        }
+    });
+
+    let mut expected: BTreeMap<String, Memory> = BTreeMap::new();
+    let mut events = 0;
+    for server in &servers {
+        let data = server.data_dir();
+        for committed in Reader::open(&data.join("log"), &data.join("archive"), Position::START).unwrap() {
+            let event = committed.unwrap().event;
+            let mut profile = Profile::default();
+            profile.memory = expected.remove(event.visitor.as_str()).unwrap_or_default();
+            let profile = fold(profile, &event);
+            expected.insert(event.visitor.as_str().to_owned(), profile.memory);
+            events += 1;
+        }
+    }
+    assert_eq!(events, all, "each beacon is in one log, once");
+    let found = tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let address = Address::parse(&[redis.url()]).unwrap();
+        let profiles = RedisProfiles::new(Redis::connect(&address, true).await.unwrap(), 0);
+        profiles.scan("default", None, usize::MAX).await.unwrap()
+    });
+    let found: BTreeMap<String, Memory> =
+        found.into_iter().map(|(visitor, stored)| (visitor, Profile::decode(&stored.blob).unwrap().memory)).collect();
+    assert_eq!(found.len() as u64, VISITORS.min(all / SENDERS));
+    for (visitor, memory) in &expected {
+        assert_eq!(found.get(visitor), Some(memory), "{visitor}");
+    }
+}
