@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::collect::Collector;
 use crate::collect::apply::{Apply, ApplyParts, Tail};
 use crate::collect::dedupe::{self, Dedupe, IdHash};
+use crate::collect::redis::SharedIds;
 use crate::config::{Config, Store};
 use crate::documents::embedded::EmbeddedDocuments;
 use crate::documents::redis::RedisDocuments;
@@ -155,8 +156,16 @@ impl App {
         // After the log was opened: what it cut off was never acknowledged, and must not pass for known.
         fill(&dedupe, &paths, &clock)?;
         apply.start(queues, &parts, Position(checkpoint), recovery.end);
-        let collector =
-            Collector { log, dedupe, profiles: profiles.clone(), metrics: metrics.clone(), drop_bots: config.collect.drop_bots };
+        let minutes = config.collect.shared_id_minutes;
+        let shared = redis.as_ref().filter(|_| minutes > 0).map(|redis| SharedIds::new(redis.clone(), minutes));
+        let collector = Collector {
+            log,
+            dedupe,
+            shared,
+            profiles: profiles.clone(),
+            metrics: metrics.clone(),
+            drop_bots: config.collect.drop_bots,
+        };
         let app = Arc::new(Self {
             config,
             clock,

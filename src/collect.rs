@@ -9,6 +9,7 @@ pub mod beacon;
 pub mod bots;
 pub mod dedupe;
 pub mod outcome;
+pub mod redis;
 pub mod seen_index;
 pub mod segment;
 pub mod validate;
@@ -27,6 +28,7 @@ use crate::profile::Profile;
 use crate::profile::store::{ProfileStore, Profiles};
 use dedupe::{Dedupe, IdHash, Seen};
 use outcome::{DropReason, Note, Outcome, RetryReason};
+use redis::SharedIds;
 use validate::{Envelope, validate};
 
 /// Takes events in.
@@ -34,6 +36,8 @@ use validate::{Envelope, validate};
 pub struct Collector {
     pub log: EventLog,
     pub dedupe: Arc<Dedupe>,
+    /// What other nodes keep, where there are any.
+    pub shared: Option<SharedIds>,
     pub profiles: Profiles,
     pub metrics: Metrics,
     pub drop_bots: bool,
@@ -103,10 +107,17 @@ impl Collector {
             };
             outcomes.push(outcome);
         }
+        let leased = self.leave_to_others(&mut keep, &mut places, &mut outcomes).await;
         let mut lost = None;
         if !keep.is_empty() {
             let hashes: Vec<IdHash> = keep.iter().filter_map(|k| k.hash).collect();
-            if let Err(reason) = self.write(keep).await {
+            let written = self.write(keep).await;
+            if let (Some(shared), true) = (&self.shared, leased) {
+                let (shared, hashes, kept) = (shared.clone(), hashes.clone(), written.is_ok());
+                // Nobody waits for it: a lease that is not given back ends by itself.
+                tokio::spawn(async move { if kept { shared.commit(&hashes).await } else { shared.release(&hashes).await } });
+            }
+            if let Err(reason) = written {
                 for hash in hashes {
                     self.dedupe.release(hash);
                 }
@@ -121,6 +132,44 @@ impl Collector {
             self.metrics.events.with_label_values(&labels).inc();
         }
         Fates { outcomes, lost }
+    }
+
+    /// Takes out of `keep` what another node keeps or is writing. Returns whether the rest is leased there.
+    async fn leave_to_others(&self, keep: &mut Vec<Keep>, places: &mut Vec<Option<usize>>, outcomes: &mut [Outcome]) -> bool {
+        let Some(shared) = &self.shared else { return false };
+        let asked: Vec<IdHash> = keep.iter().filter_map(|k| k.hash).collect();
+        if asked.is_empty() {
+            return false;
+        }
+        let seen: HashMap<IdHash, Seen> = match shared.begin(&asked).await {
+            Ok(seen) => asked.into_iter().zip(seen).collect(),
+            Err(_) => {
+                self.metrics.ids_unshared.inc_by(asked.len() as u64);
+                return false;
+            }
+        };
+        let mut left = Vec::with_capacity(keep.len());
+        for (event, place) in std::mem::take(keep).into_iter().zip(std::mem::take(places)) {
+            let outcome = match event.hash.and_then(|hash| Some((hash, seen.get(&hash)?))) {
+                Some((hash, Seen::Duplicate)) => {
+                    self.dedupe.commit(hash);
+                    Outcome::Duplicate
+                }
+                Some((hash, Seen::InFlight)) => {
+                    self.dedupe.release(hash);
+                    Outcome::Retry(RetryReason::InFlight)
+                }
+                Some((_, Seen::New)) | None => {
+                    left.push((event, place));
+                    continue;
+                }
+            };
+            if let Some(place) = place {
+                outcomes[place] = outcome;
+            }
+        }
+        (*keep, *places) = left.into_iter().unzip();
+        true
     }
 
     /// Appends and waits until it is durable and folded.

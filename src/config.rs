@@ -145,6 +145,7 @@ pub struct Collect {
     pub server_event_kib: usize,
     pub drop_bots: bool,
     pub max_items: usize,
+    pub shared_id_minutes: u32,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

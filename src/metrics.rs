@@ -41,6 +41,8 @@ metrics! {
     unavailable_withheld: IntCounter,
     /// Decisions answered without a profile because its store did not answer.
     profiles_unavailable: IntCounter,
+    /// Events kept although Redis could not say whether another node keeps them too. Should stay 0.
+    ids_unshared: IntCounter,
     /// 1 while Redis is not asked because it did not answer the last times, else 0.
     store_cut: IntGauge,
     /// Events that are in the log and not yet in their profile.

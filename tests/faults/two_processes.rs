@@ -93,3 +93,37 @@ fn concurrent_beacons_of_one_visitor_lose_no_update() {
         assert_eq!(found.get(visitor), Some(memory), "{visitor}");
     }
 }
+
+#[test]
+fn a_second_try_on_the_other_server_is_known_there() {
+    let mut redis = RedisServer::start(true);
+    let url = redis.url();
+    let server = || Server::start_with(&[("RAPPORT_STORE__BACKEND", "redis"), ("RAPPORT_STORE__REDIS__URL", &url)]);
+    let (one, two) = (server(), server());
+    let secret = one.key("secret", &[]);
+    two.eventually("the other server knows the key", || {
+        two.send("GET", "/v1/recommendations/trending", &[("Authorization", &format!("Bearer {secret}"))], b"").status == 200
+    });
+    let send = |server: &Server, ids: &[&str]| {
+        let events: Vec<_> = ids
+            .iter()
+            .map(|id| json!({"id": id, "type": "view_item", "visitor_id": "anna", "items": [{"item_id": "tea"}]}))
+            .collect();
+        let answer = server.post(
+            "/v1/events",
+            &secret,
+            &json!({"consent": {"analytics": true, "personalization": true}, "events": events}),
+        );
+        let answer = answer.json();
+        ids.iter().map(|id| answer["results"][*id]["result"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(send(&one, &["a", "b"]), ["ok", "ok"]);
+    // Whose mark is still on its way is being written as far as others know.
+    two.eventually("what one keeps is known to the other", || send(&two, &["a", "b"]) == ["duplicate", "duplicate"]);
+    assert_eq!(send(&two, &["a", "c"]), ["duplicate", "ok"], "also without asking again");
+    one.eventually("and the other way round", || send(&one, &["c"]) == ["duplicate"]);
+
+    redis.kill();
+    assert_eq!(send(&one, &["d"]), ["ok"], "a window that cannot be asked loses nothing");
+    assert!(one.metric("rapport_ids_unshared_total") >= 1.0);
+}

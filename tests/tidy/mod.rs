@@ -47,6 +47,8 @@ const BOUNDARIES: &[(&str, &[&str], &[&str])] = &[
             "src/store_engine/redis/line.rs",
             "src/store_engine/redis/road.rs",
             "src/live/redis.rs",
+            "src/collect.rs",
+            "src/collect/redis.rs",
             "src/live/share.rs",
             "src/profile/store.rs",
             "src/documents.rs",
