@@ -39,6 +39,7 @@ use crate::store_engine::redis::Redis;
 const CHECKPOINT: &str = "profiles-through";
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(2);
 const FLUSH_EVERY: Duration = Duration::from_millis(200);
+const MEND_EVERY: Duration = Duration::from_millis(500);
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
 const FOLLOW_EVERY: Duration = Duration::from_millis(100);
 const RANK_EVERY: Duration = Duration::from_secs(1);
@@ -209,6 +210,13 @@ impl App {
         });
         let app = self.clone();
         tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(MEND_EVERY).await;
+                app.mend_store().await;
+            }
+        });
+        let app = self.clone();
+        tokio::spawn(async move {
             let every = Duration::from_millis(app.config.live.poll_ms);
             loop {
                 tokio::time::sleep(every).await;
@@ -261,6 +269,25 @@ impl App {
                     }
                 }
             });
+        }
+    }
+
+    /// Opens the embedded store again where it has given up, and folds again what it may have lost.
+    async fn mend_store(&self) {
+        let engine = self.engine.clone();
+        // Recovering reads the store's journal.
+        let mended = tokio::task::spawn_blocking(move || engine.mend().map(|mended| (mended, engine.meta_get(CHECKPOINT))));
+        match mended.await {
+            Ok(Ok((true, checkpoint))) => {
+                let checkpoint = checkpoint.ok().flatten().and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
+                warn!(
+                    position = checkpoint,
+                    "The store could not be written and was opened again; the event log is folded from there"
+                );
+                self.apply.reread(Position(checkpoint));
+            }
+            Ok(Err(error)) => warn!(%error, "The store cannot be opened again just now"),
+            Ok(Ok((false, _))) | Err(_) => {}
         }
     }
 

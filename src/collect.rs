@@ -18,10 +18,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use tracing::warn;
+use tracing::debug;
 
 use crate::event::consent::{Granted, Storage};
 use crate::event::{Consent, Draft, Event, EventId, EventKind, Rejection, VisitorId};
+use crate::event_log::lane::Lane;
 use crate::event_log::{EventLog, LogError};
 use crate::metrics::Metrics;
 use crate::profile::Profile;
@@ -175,12 +176,16 @@ impl Collector {
     /// Appends and waits until it is durable and folded.
     async fn write(&self, keep: Vec<Keep>) -> Result<(), RetryReason> {
         let (reply, done) = oneshot::channel();
-        self.log.append(keep.into_iter().map(|k| k.event).collect(), reply);
+        let events: Vec<Event> = keep.into_iter().map(|k| k.event).collect();
+        let (lane, count) = (Lane::of(&events), events.len() as u64);
+        self.log.append(events, reply);
         done.await.unwrap_or(Err(LogError::Closed)).map_err(|error| {
             if matches!(error, LogError::Full) {
+                self.metrics.events_shed.with_label_values(&[lane.as_str()]).inc_by(count);
                 return RetryReason::Overloaded;
             }
-            warn!(%error, "Events could not be kept");
+            // The log said so once, aloud.
+            debug!(%error, "Events could not be kept");
             RetryReason::LogUnavailable
         })
     }

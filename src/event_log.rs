@@ -34,7 +34,9 @@
 pub mod append;
 pub mod codec;
 pub mod copy;
+mod fault;
 pub mod frame;
+pub mod lane;
 pub mod manifest;
 mod parquet_read;
 mod parquet_schema;
@@ -45,6 +47,7 @@ pub mod recover;
 pub mod seal;
 mod sealed;
 pub mod segment;
+mod writer;
 
 #[cfg(test)]
 mod arbitrary;
@@ -107,7 +110,7 @@ pub struct LogSettings {
     pub segment_bytes: u64,
     /// One commit takes no more than this, or a single append.
     pub max_batch_bytes: usize,
-    /// Appends that may wait; more are refused with [`LogError::Full`].
+    /// Appends that may wait; more are refused with [`LogError::Full`], those of the lower [lanes](lane::Lane) sooner.
     pub queue: usize,
     /// Bytes that may wait; more are refused with [`LogError::Full`].
     pub queue_bytes: usize,
@@ -125,7 +128,7 @@ pub enum LogError {
     /// Too much waits to be written; the same append may succeed in a moment.
     #[error("the event log has too much waiting to be written")]
     Full,
-    /// A write or a sync failed earlier. Nothing more is kept until a restart has looked at what is on disk.
+    /// A write or a sync failed. Nothing is kept until the log has cut what is not durable and goes on in a new segment, which it tries all the time.
     #[error("the event log cannot be written: {0}")]
     Unavailable(Arc<str>),
     #[error("the event log is closed")]

@@ -27,6 +27,8 @@ macro_rules! metrics {
 metrics! {
     /// Events by the one outcome each had: ok, duplicate, drop, retry, and why.
     events: IntCounterVec ["site", "result", "code"],
+    /// Events answered `retry` because too much waited for the disk, by lane: `browse` is shed first, `binding` last.
+    events_shed: IntCounterVec ["lane"],
     /// Event batches received.
     batches: IntCounter,
     /// Seconds from reading a batch to its answer, including the sync to disk.

@@ -26,11 +26,11 @@ impl EmbeddedDocuments {
     }
 
     fn record(&self, key: &[u8]) -> Result<Option<Record>, StoreError> {
-        self.store.documents().get(key)?.map(|bytes| Record::decode(&bytes)).transpose()
+        self.store.tables()?.documents.get(key)?.map(|bytes| Record::decode(&bytes)).transpose()
     }
 
     fn head_of(&self, site: &str) -> Result<u64, StoreError> {
-        let Some(bytes) = self.store.changes().get(head_key(site))? else {
+        let Some(bytes) = self.store.tables()?.changes.get(head_key(site))? else {
             return Ok(0);
         };
         let bytes = <[u8; 8]>::try_from(&*bytes).map_err(|_| StoreError::corrupt("the head of a change feed is not a number"))?;
@@ -41,7 +41,8 @@ impl EmbeddedDocuments {
         let mut outcomes = Vec::with_capacity(puts.len());
         {
             let _guard = self.store.lock_documents();
-            let mut batch = self.store.batch();
+            let tables = self.store.tables()?;
+            let mut batch = tables.batch();
             let mut seq = self.head_of(site)?;
             // What this batch has written, which the database does not show before the commit.
             let mut written: HashMap<String, Record> = HashMap::new();
@@ -61,7 +62,7 @@ impl EmbeddedDocuments {
                 }
                 seq += 1;
                 if let Some(held) = &held {
-                    batch.remove(self.store.changes(), change_key(site, held.seq));
+                    batch.remove(&tables.changes, change_key(site, held.seq));
                 }
                 let record = Record {
                     deleted: put.body.is_none(),
@@ -70,16 +71,16 @@ impl EmbeddedDocuments {
                     seq,
                     body: put.body.unwrap_or_default(),
                 };
-                batch.insert(self.store.documents(), key, record.encode());
+                batch.insert(&tables.documents, key, record.encode());
                 let entry = encode_change(record.deleted, kind, &put.id);
-                batch.insert(self.store.changes(), change_key(site, seq), entry);
+                batch.insert(&tables.changes, change_key(site, seq), entry);
                 outcomes.push(DocumentOutcome::Stored { revision: record.revision });
                 written.insert(put.id, record);
             }
             if batch.is_empty() {
                 return Ok(outcomes);
             }
-            batch.insert(self.store.changes(), head_key(site), seq.to_be_bytes());
+            batch.insert(&tables.changes, head_key(site), seq.to_be_bytes());
             batch.commit()?;
         }
         // Not under the lock: one sync serves all who committed before it.
@@ -95,13 +96,14 @@ impl EmbeddedDocuments {
             let Some(last) = page.last() else { break };
             after = last.seq;
             let _guard = self.store.lock_documents();
-            let mut batch = self.store.batch();
+            let tables = self.store.tables()?;
+            let mut batch = tables.batch();
             for change in page.iter().filter(|change| change.deleted) {
                 let key = document_key(site, &change.kind, &change.id);
                 // Someone may have written it anew since the page was read.
                 if self.record(&key)?.is_some_and(|held| held.seq == change.seq) {
-                    batch.remove(self.store.documents(), key);
-                    batch.remove(self.store.changes(), change_key(site, change.seq));
+                    batch.remove(&tables.documents, key);
+                    batch.remove(&tables.changes, change_key(site, change.seq));
                     forgotten += 1;
                 }
             }
@@ -120,7 +122,7 @@ fn read_changes(store: &Embedded, site: &str, after: u64, up_to: u64, limit: usi
     let from = Bound::Excluded(change_key(site, after));
     let to = Bound::Included(change_key(site, up_to));
     let mut found = Vec::new();
-    for entry in store.changes().range((from, to)).take(limit) {
+    for entry in store.tables()?.changes.range((from, to)).take(limit) {
         let (key, value) = entry.into_inner()?;
         let seq = key.last_chunk().ok_or_else(|| StoreError::corrupt("a place in a change feed"))?;
         found.push(decode_change(u64::from_be_bytes(*seq), &value)?);
@@ -213,7 +215,7 @@ impl DocumentStore for EmbeddedDocuments {
             None => Bound::Included(start.clone()),
         };
         let mut found = Vec::new();
-        for entry in self.store.documents().range((from, Bound::Excluded(end))) {
+        for entry in self.store.tables()?.documents.range((from, Bound::Excluded(end))) {
             if found.len() >= limit {
                 break;
             }

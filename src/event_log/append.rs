@@ -4,17 +4,20 @@
 //! is written at once.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use super::segment::{self, HEADER_BYTES};
+use super::lane::Lane;
+use super::writer::Writer;
 use super::{Committed, LogError, LogSettings, Position, Recovery, Reply, frame, recover};
 use crate::event::Event;
+
+/// How often a log that could not be written is tried again.
+const MEND_EVERY: Duration = Duration::from_millis(200);
 
 /// Called on the commit thread for each append, in log order, after its events are durable; answers the reply.
 ///
@@ -28,6 +31,7 @@ pub struct EventLog(Arc<Handle>);
 struct Handle {
     commands: SyncSender<Command>,
     state: Arc<State>,
+    queue: usize,
     queue_bytes: usize,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -35,10 +39,11 @@ struct Handle {
 /// What callers can see of the commit thread.
 struct State {
     end: AtomicU64,
+    waiting: AtomicUsize,
     waiting_bytes: AtomicUsize,
     running: AtomicBool,
-    /// Why nothing can be written any more.
-    failure: OnceLock<Arc<str>>,
+    /// Why nothing can be written just now.
+    failure: RwLock<Option<Arc<str>>>,
 }
 
 enum Command {
@@ -48,11 +53,11 @@ enum Command {
 }
 
 /// An append, encoded and waiting.
-struct Pending {
+pub(super) struct Pending {
     events: Vec<Event>,
     /// Bytes of each event's record in `stream`.
     lengths: Vec<usize>,
-    stream: Vec<u8>,
+    pub(super) stream: Vec<u8>,
     reply: Reply,
 }
 
@@ -77,9 +82,10 @@ impl EventLog {
         let (commands, queued) = sync_channel(settings.queue.max(1));
         let state = Arc::new(State {
             end: AtomicU64::new(writer.end.0),
+            waiting: AtomicUsize::new(0),
             waiting_bytes: AtomicUsize::new(0),
             running: AtomicBool::new(true),
-            failure: OnceLock::new(),
+            failure: RwLock::default(),
         });
         let dir = writer.dir.clone();
         let committer =
@@ -88,11 +94,12 @@ impl EventLog {
             .name("event-log".to_owned())
             .spawn(move || committer.run())
             .map_err(LogError::io("start the commit thread of", &dir))?;
-        let handle = Handle { commands, state, queue_bytes: settings.queue_bytes, thread: Mutex::new(Some(thread)) };
+        let (queue, queue_bytes) = (settings.queue.max(1), settings.queue_bytes);
+        let handle = Handle { commands, state, queue, queue_bytes, thread: Mutex::new(Some(thread)) };
         Ok(Self(Arc::new(handle)))
     }
 
-    /// Queues events to be kept, all or none of them. Never blocks.
+    /// Queues events to be kept, all or none of them. Never blocks. When much waits already, what matters least is refused first ([`Lane`]).
     ///
     /// The reply gets an error, at once or later, if they are not kept; `durable` takes it over if they are.
     pub fn append(&self, events: Vec<Event>, reply: Reply) {
@@ -112,10 +119,12 @@ impl EventLog {
             Ok(lengths) => lengths,
             Err(error) => return Err((error, reply)),
         };
-        let bytes = stream.len();
+        let (lane, bytes) = (Lane::of(&events), stream.len());
+        let ahead = state.waiting.fetch_add(1, Ordering::Relaxed);
         let before = state.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
         // One append always fits, however large, so that it cannot be refused for ever.
-        let full = before > 0 && before.saturating_add(bytes) > self.0.queue_bytes;
+        let full =
+            ahead >= lane.share(self.0.queue) || before > 0 && before.saturating_add(bytes) > lane.share(self.0.queue_bytes);
         let pending = Pending { events, lengths, stream, reply };
         let refused = if full {
             Some((LogError::Full, pending))
@@ -130,7 +139,7 @@ impl EventLog {
         match refused {
             None => Ok(()),
             Some((error, pending)) => {
-                state.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+                state.taken(1, bytes);
                 Err((error, pending.reply))
             }
         }
@@ -141,9 +150,9 @@ impl EventLog {
         Position(self.0.state.end.load(Ordering::Acquire))
     }
 
-    /// Returns whether events can be kept; once false, only a restart helps.
-    pub fn is_healthy(&self) -> bool {
-        self.0.state.refusal().is_none()
+    /// Returns why no events can be kept just now, if so; it is tried again all the time.
+    pub fn trouble(&self) -> Option<LogError> {
+        self.0.state.refusal()
     }
 
     /// Returns the bytes that wait to be written.
@@ -167,7 +176,7 @@ impl EventLog {
 
 impl fmt::Debug for EventLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventLog").field("end", &self.end()).field("healthy", &self.is_healthy()).finish_non_exhaustive()
+        f.debug_struct("EventLog").field("end", &self.end()).field("trouble", &self.trouble()).finish_non_exhaustive()
     }
 }
 
@@ -192,10 +201,24 @@ impl Drop for Handle {
 impl State {
     /// Returns why nothing can be appended.
     fn refusal(&self) -> Option<LogError> {
-        if let Some(cause) = self.failure.get() {
-            return Some(LogError::Unavailable(Arc::clone(cause)));
+        if let Some(cause) = self.failure() {
+            return Some(LogError::Unavailable(cause));
         }
         (!self.running.load(Ordering::Acquire)).then_some(LogError::Closed)
+    }
+
+    fn failure(&self) -> Option<Arc<str>> {
+        self.failure.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_failure(&self, cause: Option<Arc<str>>) {
+        *self.failure.write().unwrap_or_else(PoisonError::into_inner) = cause;
+    }
+
+    /// Notes that so many appends do not wait any more.
+    fn taken(&self, appends: usize, bytes: usize) {
+        self.waiting.fetch_sub(appends, Ordering::Relaxed);
+        self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
@@ -222,9 +245,23 @@ impl Committer {
         let mut batch = Vec::new();
         let mut closing = false;
         loop {
-            let next = if closing { self.queued.try_recv().ok() } else { self.queued.recv().ok() };
-            let Some(first) = next else { break };
-            let mut next = Some(first);
+            let mut next = if closing {
+                self.queued.try_recv().ok()
+            } else if self.state.failure().is_some() {
+                match self.queued.recv_timeout(MEND_EVERY) {
+                    Ok(command) => Some(command),
+                    Err(RecvTimeoutError::Timeout) => {
+                        self.mend();
+                        continue;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => None,
+                }
+            } else {
+                self.queued.recv().ok()
+            };
+            if next.is_none() {
+                break;
+            }
             let mut bytes = 0;
             while let Some(command) = next.take() {
                 match command {
@@ -255,10 +292,9 @@ impl Committer {
         if batch.is_empty() {
             return;
         }
-        let taken = batch.iter().map(|pending| pending.stream.len()).sum();
-        self.state.waiting_bytes.fetch_sub(taken, Ordering::Relaxed);
-        let written = match self.state.failure.get() {
-            Some(cause) => Err(Arc::clone(cause)),
+        self.state.taken(batch.len(), batch.iter().map(|pending| pending.stream.len()).sum());
+        let written = match self.state.failure() {
+            Some(cause) => Err(cause),
             None => self.writer.write(batch).map_err(|error| self.fail(&error)),
         };
         let mut position = match written {
@@ -282,71 +318,36 @@ impl Committer {
     }
 
     fn rotate(&mut self) -> Result<Position, LogError> {
-        if let Some(error) = self.state.failure.get() {
-            return Err(LogError::Unavailable(Arc::clone(error)));
+        if let Some(cause) = self.state.failure() {
+            return Err(LogError::Unavailable(cause));
         }
         self.writer.rotate().map_err(|error| LogError::Unavailable(self.fail(&error)))
     }
 
-    /// Notes that nothing can be written any more, and returns why.
+    /// Notes that nothing can be written just now, and returns why.
     fn fail(&self, error: &LogError) -> Arc<str> {
-        let cause: Arc<str> = match std::error::Error::source(error) {
-            Some(source) => format!("{error}: {source}").into(),
-            None => error.to_string().into(),
-        };
-        tracing::error!("The event log keeps nothing more until a restart: {cause}");
-        // After a failed sync the kernel may forget what it could not write. Nothing behind the durable end may look kept
-        // after the restart, so it goes now; if that fails as well, the scan of the next start decides.
-        let _ = self.writer.cut_to_durable();
-        Arc::clone(self.state.failure.get_or_init(|| cause))
+        let cause = with_source(error);
+        tracing::error!("The event log keeps nothing until it can be written again: {cause}");
+        self.state.set_failure(Some(Arc::clone(&cause)));
+        cause
+    }
+
+    /// Goes on if it can be written again; else notes why not.
+    fn mend(&mut self) {
+        match self.writer.mend() {
+            Ok(()) => {
+                tracing::warn!(position = self.writer.end.0, "The event log can be written again");
+                self.state.set_failure(None);
+            }
+            Err(error) => self.state.set_failure(Some(with_source(&error))),
+        }
     }
 }
 
-/// The segment being written.
-struct Writer {
-    dir: PathBuf,
-    file: File,
-    start: Position,
-    /// Where the durable part ends.
-    end: Position,
-    segment_bytes: u64,
-    buffer: Vec<u8>,
-}
-
-impl Writer {
-    /// Makes a batch durable and returns the position of its first record.
-    fn write(&mut self, batch: &[Pending]) -> Result<Position, LogError> {
-        if self.end.0 - self.start.0 >= self.segment_bytes {
-            self.rotate()?;
-        }
-        self.buffer.clear();
-        self.buffer.extend(frame::mark(self.end));
-        let first = self.end.plus(self.buffer.len());
-        for pending in batch {
-            self.buffer.extend_from_slice(&pending.stream);
-        }
-        if self.buffer.len() == frame::HEAD_BYTES {
-            return Ok(first); // Nothing but empty appends.
-        }
-        let path = || segment::raw_path(&self.dir, self.start);
-        self.file.write_all(&self.buffer).map_err(|e| LogError::io("write", &path())(e))?;
-        self.file.sync_data().map_err(|e| LogError::io("sync", &path())(e))?;
-        self.end = self.end.plus(self.buffer.len());
-        Ok(first)
-    }
-
-    /// Begins a new segment unless the current one is empty; returns where the current one starts then.
-    fn rotate(&mut self) -> Result<Position, LogError> {
-        if self.end > self.start {
-            self.file = segment::create(&self.dir, self.end)?;
-            self.start = self.end;
-        }
-        Ok(self.start)
-    }
-
-    fn cut_to_durable(&self) -> std::io::Result<()> {
-        self.file.set_len(self.end.0 - self.start.0 + HEADER_BYTES as u64)?;
-        self.file.sync_all()
+fn with_source(error: &LogError) -> Arc<str> {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}").into(),
+        None => error.to_string().into(),
     }
 }
 

@@ -29,8 +29,8 @@ async fn livez() -> HttpResponse {
 
 /// Events can be kept, and the active build of every site, if there is one, is the one being served.
 async fn readyz(app: web::Data<Arc<App>>) -> Result<HttpResponse, Problem> {
-    if !app.collector.log.is_healthy() {
-        return Err(Problem::new(Code::NotReady, "The event log cannot be written; a restart checks it."));
+    if let Some(trouble) = app.collector.log.trouble() {
+        return Err(Problem::new(Code::NotReady, format!("{trouble}. It goes on by itself once it can be written.")));
     }
     for site in app.sites() {
         let active = rapport_models::artifact::publish::active(&site.models_dir).ok().flatten();

@@ -24,7 +24,7 @@ impl EmbeddedProfiles {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Versioned>, StoreError> {
-        self.store.profiles().get(key)?.map(|bytes| decode(&bytes)).transpose()
+        self.store.tables()?.profiles.get(key)?.map(|bytes| decode(&bytes)).transpose()
     }
 }
 
@@ -43,7 +43,8 @@ impl ProfileStore for EmbeddedProfiles {
         let keys = puts.iter().map(|put| profile_key(site, put.visitor)).collect::<Result<Vec<_>, _>>()?;
         let _guards = self.store.lock_profiles(&keys);
 
-        let mut batch = self.store.batch();
+        let tables = self.store.tables()?;
+        let mut batch = tables.batch();
         // Versions this batch has written, which the database does not show before the commit.
         let mut written: HashMap<&[u8], u64> = HashMap::new();
         let mut outcomes = Vec::with_capacity(puts.len());
@@ -59,11 +60,11 @@ impl ProfileStore for EmbeddedProfiles {
             let version = match put.blob {
                 Some(blob) => {
                     let version = current + 1;
-                    batch.insert(self.store.profiles(), key.as_slice(), encode(version, &blob));
+                    batch.insert(&tables.profiles, key.as_slice(), encode(version, &blob));
                     version
                 }
                 None => {
-                    batch.remove(self.store.profiles(), key.as_slice());
+                    batch.remove(&tables.profiles, key.as_slice());
                     0
                 }
             };
@@ -78,7 +79,7 @@ impl ProfileStore for EmbeddedProfiles {
         let key = profile_key(site, visitor)?;
         {
             let _guards = self.store.lock_profiles(std::slice::from_ref(&key));
-            self.store.profiles().remove(key)?;
+            self.store.tables()?.profiles.remove(key)?;
         }
         // A power cut must not bring back whom we promised to forget.
         self.store.persist()
@@ -93,7 +94,7 @@ impl ProfileStore for EmbeddedProfiles {
         };
         let mut found = Vec::new();
         let range = (from, Bound::Excluded(end));
-        for entry in self.store.profiles().range(range).take(limit) {
+        for entry in self.store.tables()?.profiles.range(range).take(limit) {
             let (key, value) = entry.into_inner()?;
             let visitor =
                 std::str::from_utf8(&key[start.len()..]).map_err(|_| StoreError::corrupt("a visitor id is not UTF-8"))?;
@@ -107,10 +108,11 @@ impl ProfileStore for EmbeddedProfiles {
         let (start, end) = prefix(&[site.as_bytes()]);
         let _guards = self.store.lock_all_profiles();
         loop {
-            let mut batch = self.store.batch();
-            let range = self.store.profiles().range(start.clone()..end.clone());
+            let tables = self.store.tables()?;
+            let mut batch = tables.batch();
+            let range = tables.profiles.range(start.clone()..end.clone());
             for entry in range.take(CLEAR_PAGE) {
-                batch.remove(self.store.profiles(), entry.key()?);
+                batch.remove(&tables.profiles, entry.key()?);
             }
             if batch.is_empty() {
                 return self.store.persist();

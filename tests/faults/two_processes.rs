@@ -32,6 +32,7 @@ fn concurrent_beacons_of_one_visitor_lose_no_update() {
             ("RAPPORT_STORE__BACKEND", "redis"),
             ("RAPPORT_STORE__REDIS__URL", &url),
             ("RAPPORT_RATE_LIMIT__REQUESTS_PER_SECOND", "1000000"),
+            ("RAPPORT_RATE_LIMIT__BURST", "10000000"),
         ])
     };
     let servers = [server(), server()];

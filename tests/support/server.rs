@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Server {
     dir: TempDir,
+    /// Where it keeps its data, if not in `dir`.
+    elsewhere: Option<PathBuf>,
     environment: Vec<(String, String)>,
     child: Option<Child>,
     pub address: SocketAddr,
@@ -71,6 +73,14 @@ impl Server {
         server
     }
 
+    /// Starts on a data directory of the caller's.
+    pub fn at(data: &Path) -> Self {
+        let mut server = Self::down(&[]);
+        server.elsewhere = Some(data.to_owned());
+        server.restart();
+        server
+    }
+
     /// Starts with settings, such as `("RAPPORT_CONSENT__ANALYTICS", "true")`.
     pub fn start_with(environment: &[(&str, &str)]) -> Self {
         let mut server = Self::down(environment);
@@ -81,6 +91,7 @@ impl Server {
     fn down(environment: &[(&str, &str)]) -> Self {
         Self {
             dir: tempfile::tempdir().unwrap(),
+            elsewhere: None,
             environment: environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
             child: None,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -90,7 +101,7 @@ impl Server {
 
     /// Returns the data directory.
     pub fn data_dir(&self) -> PathBuf {
-        self.dir.path().join("var")
+        self.elsewhere.clone().unwrap_or_else(|| self.dir.path().join("var"))
     }
 
     /// Starts again on the same data, after [`Server::kill`] or [`Server::stop`].
