@@ -18,6 +18,7 @@ mod run;
 mod scenario;
 mod schedule;
 mod verify;
+mod visits;
 
 use std::{
     io::{Read, Write},
@@ -36,6 +37,7 @@ use crate::{
     report::Machine,
     scenario::{Fillings, Scenario, Template},
     schedule::{Arrivals, Schedule},
+    visits::Visits,
 };
 
 /// Open-loop load for Rapport, next to a floor measured in the same run.
@@ -72,6 +74,12 @@ struct Where {
     /// Item ids, one a line [default: what the target says is trending]
     #[arg(long, value_name = "FILE")]
     items: Option<PathBuf>,
+    /// Real visits for the scenarios about them: one a line, item ids separated by blanks, oldest first
+    #[arg(long, value_name = "FILE")]
+    visits: Option<PathBuf>,
+    /// Decides which items and visits the requests are about
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    draw: u64,
     /// How long to wait for one answer
     #[arg(long, default_value = "10s", value_parser = duration)]
     timeout: Duration,
@@ -137,7 +145,7 @@ struct FloorArgs {
 struct CompareArgs {
     #[command(flatten)]
     to: Where,
-    /// Scenario files, or names of shipped ones [default: all shipped]
+    /// Scenario files, or names of shipped ones [default: all shipped; those about visits only with --visits]
     #[arg(long, num_args = 1..)]
     scenario: Vec<String>,
     /// The floor's workers: give what the target has [default: one a core]
@@ -266,12 +274,17 @@ async fn execute_run(args: &RunArgs) -> Result<bool> {
 }
 
 async fn execute_compare(args: &CompareArgs) -> Result<bool> {
-    let names = if args.scenario.is_empty() {
-        scenario::BUILT_IN.iter().map(|(name, _)| (*name).to_owned()).collect()
+    let mut scenarios = Vec::new();
+    if args.scenario.is_empty() {
+        for (_, text) in scenario::BUILT_IN {
+            scenarios.push(Scenario::parse(text)?);
+        }
+        scenarios.retain(|scenario| !scenario.needs_visits() || args.to.visits.is_some());
     } else {
-        args.scenario.clone()
-    };
-    let scenarios = names.iter().map(|name| Scenario::load(name)).collect::<Result<Vec<_>>>()?;
+        for name in &args.scenario {
+            scenarios.push(Scenario::load(name)?);
+        }
+    }
     let plan = compare::Plan {
         target: args.to.target.clone(),
         fillings: fillings(&args.to).await?,
@@ -380,7 +393,9 @@ async fn fillings(to: &Where) -> Result<Fillings> {
         None => items::from_target(&to.target, &to.key, to.timeout).await?,
     };
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Ok(Fillings { key: to.key.clone(), items, run: u64::try_from(now.as_nanos()).unwrap_or_default() })
+    let visits = to.visits.as_deref().map(Visits::from_file).transpose()?.map(Arc::new);
+    let run = u64::try_from(now.as_nanos()).unwrap_or_default();
+    Ok(Fillings { key: to.key.clone(), items, visits, seed: to.draw, run })
 }
 
 fn say(text: &str) -> Result<()> {

@@ -212,7 +212,7 @@ mod tests {
             if method == "POST" { r#"{"id":"{event_id}"}"# } else { "null" },
         );
         let scenario = Scenario::parse(&scenario).expect("a scenario");
-        let fillings = Fillings { key: String::new(), items: Vec::new(), run: 1 };
+        let fillings = Fillings { key: String::new(), items: Vec::new(), visits: None, seed: 1, run: 1 };
         let template = Template::new(&scenario, &target, &fillings).expect("compiles");
         Load {
             target,

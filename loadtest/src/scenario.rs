@@ -1,8 +1,9 @@
 //! What is asked, as data: a JSON file with placeholders, compiled into pieces of bytes.
 //!
 //! Placeholders are `{key}`, `{item}`, `{visitor}`, `{session}`, `{event_id}`, `{n}`, `{seq}` and
-//! `{sent_at}`. A body string that is exactly `"{n}"` or `"{seq}"` becomes a number, and
-//! `"{event}"` becomes as many copies of the event as the scenario wants.
+//! `{sent_at}`. A body string that is exactly `"{n}"` or `"{seq}"` becomes a number,
+//! `"{event}"` becomes as many copies of the event as the scenario wants, and `"{viewed}"` the
+//! pages of a real visit, newest first.
 
 mod template;
 
@@ -15,13 +16,17 @@ use serde_json::Value;
 pub(crate) use self::template::{Fillings, Template};
 
 /// The scenario files that are part of the program.
-pub(crate) const BUILT_IN: [(&str, &str); 5] = [
+pub(crate) const BUILT_IN: [(&str, &str); 6] = [
     ("also-bought", include_str!("../scenarios/also-bought.json")),
     ("for-you", include_str!("../scenarios/for-you.json")),
+    ("for-you-visits", include_str!("../scenarios/for-you-visits.json")),
     ("decide-page", include_str!("../scenarios/decide-page.json")),
     ("beacon-1", include_str!("../scenarios/beacon-1.json")),
     ("beacon-20", include_str!("../scenarios/beacon-20.json")),
 ];
+
+/// Stands in a body's array for the pages of a real visit.
+const VIEWED: &str = "\"{viewed}\"";
 
 /// What a good answer looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -103,6 +108,11 @@ impl Scenario {
             bail!("`events` says how many copies of `event` a request carries: give both or none");
         }
         Ok(scenario)
+    }
+
+    /// Tells whether its requests are about real visits, which have to be given.
+    pub(crate) fn needs_visits(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| body.to_string().contains(VIEWED))
     }
 
     /// Returns how long to measure unless told otherwise.

@@ -1,9 +1,12 @@
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use anyhow::{Context, Result, bail};
 
-use super::{Expect, Scenario};
-use crate::client::Target;
+use super::{Expect, Scenario, VIEWED};
+use crate::{client::Target, visits::Visits};
 
 /// What the placeholders are filled with, the same for every request of a run.
 #[derive(Debug, Clone)]
@@ -11,6 +14,10 @@ pub(crate) struct Fillings {
     pub(crate) key: String,
     /// One is picked for every `{item}`; an id listed twice is picked twice as often.
     pub(crate) items: Vec<String>,
+    /// One moment of one of them is picked for every `"{viewed}"`.
+    pub(crate) visits: Option<Arc<Visits>>,
+    /// Decides what is picked: the same requests, in the same order, for the same seed.
+    pub(crate) seed: u64,
     /// Makes event ids and sessions unlike those of any other run.
     pub(crate) run: u64,
 }
@@ -25,13 +32,16 @@ pub(crate) struct Template {
     body: Option<Vec<Piece>>,
     path_items: Vec<String>,
     body_items: Vec<String>,
+    visits: Arc<Visits>,
     visitors: u64,
+    seed: u64,
     run: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Gap {
     Item,
+    Viewed,
     Visitor,
     Session,
     EventId,
@@ -73,14 +83,21 @@ impl Template {
                 for number in ["{n}", "{seq}"] {
                     text = text.replace(&format!("\"{number}\""), number);
                 }
+                text = text.replace(VIEWED, "{viewed}");
                 let mut pieces = Vec::new();
                 split(&text, &json_escaped(&with.key)?, &mut pieces).context("in `body`")?;
                 Some(pieces)
             }
         };
-        let asks_for_items = head.iter().chain(body.iter().flatten());
-        if with.items.is_empty() && asks_for_items.into_iter().any(|piece| *piece == Piece::Gap(Gap::Item)) {
+        if head.contains(&Piece::Gap(Gap::Viewed)) {
+            bail!("`{{viewed}}` is a list and has its place in `body` only");
+        }
+        let asks_for = |gap| head.iter().chain(body.iter().flatten()).any(|piece| *piece == Piece::Gap(gap));
+        if with.items.is_empty() && asks_for(Gap::Item) {
             bail!("`{}` needs item ids", scenario.name);
+        }
+        if with.visits.is_none() && asks_for(Gap::Viewed) {
+            bail!("`{}` needs real visits: give a file of them with --visits", scenario.name);
         }
         Ok(Self {
             name: scenario.name.clone(),
@@ -90,7 +107,9 @@ impl Template {
             body,
             path_items: with.items.iter().map(|id| percent_encoded(id)).collect(),
             body_items: with.items.iter().map(|id| json_escaped(id)).collect::<Result<_>>()?,
+            visits: with.visits.clone().unwrap_or_default(),
             visitors: scenario.visitors,
+            seed: with.seed,
             run: with.run,
         })
     }
@@ -118,9 +137,10 @@ impl Template {
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
                 Piece::Gap(Gap::Item) => {
-                    let drawn = mixed(self.run ^ mixed(n) ^ index) % items.len() as u64;
+                    let drawn = self.drawn(n, index) % items.len() as u64;
                     out.extend_from_slice(items[drawn as usize].as_bytes());
                 }
+                Piece::Gap(Gap::Viewed) => self.visits.write(self.drawn(n, index), out),
                 Piece::Gap(Gap::Visitor) => {
                     out.extend_from_slice(b"load-");
                     push_number(out, visitor);
@@ -142,6 +162,11 @@ impl Template {
                 Piece::Gap(Gap::SentAt) => out.extend_from_slice(rfc3339(now).as_bytes()),
             }
         }
+    }
+
+    /// Returns a number for the gap at `index` of request `n`, the same for the same seed.
+    fn drawn(&self, n: u64, index: u64) -> u64 {
+        mixed(self.seed ^ mixed(n) ^ index)
     }
 }
 
@@ -167,13 +192,14 @@ fn split(text: &str, key: &str, pieces: &mut Vec<Piece>) -> Result<()> {
         let gap = match &after[..length] {
             "key" => None,
             "item" => Some(Gap::Item),
+            "viewed" => Some(Gap::Viewed),
             "visitor" => Some(Gap::Visitor),
             "session" => Some(Gap::Session),
             "event_id" => Some(Gap::EventId),
             "n" => Some(Gap::N),
             "seq" => Some(Gap::Seq),
             "sent_at" => Some(Gap::SentAt),
-            unknown => bail!("`{{{unknown}}}` is none of key, item, visitor, session, event_id, n, seq, sent_at, event"),
+            unknown => bail!("`{{{unknown}}}` is none of key, item, viewed, visitor, session, event_id, n, seq, sent_at, event"),
         };
         match gap {
             Some(gap) => pieces.push(Piece::Gap(gap)),
@@ -256,7 +282,13 @@ mod tests {
     use crate::scenario::BUILT_IN;
 
     fn fillings() -> Fillings {
-        Fillings { key: "pk_a&b".to_owned(), items: vec!["A 1".to_owned(), "B\"2".to_owned(), "Ü/3".to_owned()], run: 0xabcd }
+        let items = vec!["A 1".to_owned(), "B\"2".to_owned(), "Ü/3".to_owned()];
+        let visits = Some(Arc::new(Visits::parse("a b c\nd e").expect("visits")));
+        Fillings { key: "pk_a&b".to_owned(), items, visits, seed: 1, run: 0xabcd }
+    }
+
+    fn built_in(name: &str) -> &'static str {
+        BUILT_IN.iter().find(|(known, _)| *known == name).expect(name).1
     }
 
     fn rendered(scenario: &str, n: u64) -> (String, String) {
@@ -307,7 +339,7 @@ mod tests {
     fn event_ids_are_never_repeated_and_items_vary() {
         let (mut ids, mut items) = (HashSet::new(), HashSet::new());
         for n in 0..200 {
-            let (_, body) = rendered(BUILT_IN[4].1, n);
+            let (_, body) = rendered(built_in("beacon-20"), n);
             let body: Value = serde_json::from_str(&body).expect("JSON");
             for event in body["events"].as_array().expect("events") {
                 assert!(ids.insert(event["id"].to_string()), "{event}");
@@ -316,6 +348,25 @@ mod tests {
         }
         assert_eq!(ids.len(), 4_000);
         assert_eq!(items.len(), 3);
+    }
+
+    #[test]
+    fn viewed_are_real_pages_newest_first_and_the_same_for_a_seed() {
+        let viewed = |n| {
+            let (_, body) = rendered(built_in("for-you-visits"), n);
+            let body: Value = serde_json::from_str(&body).expect("JSON");
+            body["context"]["viewed"].to_string()
+        };
+        let seen: HashSet<String> = (0..200).map(viewed).collect();
+        let moments = [r#"["a"]"#, r#"["b","a"]"#, r#"["c","b","a"]"#, r#"["d"]"#, r#"["e","d"]"#];
+        assert_eq!(seen, moments.map(str::to_owned).into());
+        assert_eq!(viewed(7), viewed(7));
+
+        let target: Target = "http://127.0.0.1:1".parse().expect("a target");
+        let scenario = Scenario::parse(built_in("for-you-visits")).expect("a scenario");
+        assert!(scenario.needs_visits());
+        let error = Template::new(&scenario, &target, &Fillings { visits: None, ..fillings() }).expect_err("no visits");
+        assert!(format!("{error:#}").contains("--visits"), "{error:#}");
     }
 
     #[test]
