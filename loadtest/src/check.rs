@@ -38,7 +38,7 @@ pub(crate) async fn check(smoke: Smoke) -> Result<Finding> {
     let mut templates = Vec::new();
     for (_, text) in BUILT_IN {
         let scenario = Scenario::parse(text)?;
-        if !scenario.needs_visits() || smoke.fillings.visits.is_some() {
+        if scenario.lacks(&smoke.fillings).is_none() {
             templates.push(Arc::new(Template::new(&scenario, &smoke.target, &smoke.fillings)?));
         }
     }
@@ -47,6 +47,8 @@ pub(crate) async fn check(smoke: Smoke) -> Result<Finding> {
     let figures = run(Load {
         target: smoke.target,
         templates,
+        cast: None,
+        samples: false,
         schedule: Arc::new(schedule),
         connections: smoke.connections,
         timeout: smoke.timeout,

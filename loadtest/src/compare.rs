@@ -12,7 +12,7 @@ pub(crate) use self::child::FloorProcess;
 use self::search::Search;
 use crate::{
     client::{Connection, Target},
-    floor::Answer,
+    floor::{Answer, Work},
     report::{self, Comparison, Maximum, Row, Who},
     run::{Load, Measured, run},
     scenario::{Expect, Fillings, Scenario, Template},
@@ -45,7 +45,7 @@ pub(crate) async fn compare(plan: &Plan, scenario: &Scenario, sent: &mut u64) ->
     let (answer, request_bytes) = record(&plan.target, &plan.fillings, plan.timeout, scenario, *sent, &mut notes).await?;
     *sent += 1;
     let answer_bytes = answer.body.len();
-    let floor = FloorProcess::start(&answer, plan.workers)?;
+    let floor = FloorProcess::start(std::slice::from_ref(&answer), plan.workers, Work::Nothing)?;
     let mut sides = Sides {
         plan,
         scenario,
@@ -174,6 +174,8 @@ impl Sides<'_> {
         run(Load {
             target: side.target.clone(),
             templates: vec![Arc::clone(&side.template)],
+            cast: None,
+            samples: false,
             schedule: Arc::new(schedule),
             connections: self.plan.connections.unwrap_or(self.scenario.connections),
             timeout: self.plan.timeout,

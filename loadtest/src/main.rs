@@ -5,6 +5,7 @@
 //! intended starts. [`compare`] does that in turn to a target and to the [`floor`], which gives the
 //! target's own answer without doing anything for it, and [`report`] puts both in one table.
 //! [`cost`] pins both to one core and tells what a request costs there.
+//! [`traffic`] plays a shop's day: a mixture with rates that change, judged by limits, shown as a page.
 //! [`check`] is the smoke run that reads every answer ([`verify`]).
 
 mod check;
@@ -17,6 +18,7 @@ mod report;
 mod run;
 mod scenario;
 mod schedule;
+mod traffic;
 mod verify;
 mod visits;
 
@@ -58,6 +60,8 @@ enum Command {
     Compare(CompareArgs),
     /// Pin a target and its floor to one core and print what a request costs either.
     Cost(CostArgs),
+    /// Play a shop's traffic from a file, judge it by the limits in it, and show it as a page.
+    Traffic(TrafficArgs),
     /// Send a mixture, read every answer, fail on anything unexpected.
     Check(CheckArgs),
 }
@@ -71,6 +75,9 @@ struct Where {
     /// The publishable key; its rate limit must allow the rates asked for
     #[arg(long)]
     key: String,
+    /// A secret key, for scenarios that change the catalog
+    #[arg(long, value_name = "KEY")]
+    secret_key: Option<String>,
     /// Item ids, one a line [default: what the target says is trending]
     #[arg(long, value_name = "FILE")]
     items: Option<PathBuf>,
@@ -122,9 +129,12 @@ struct FloorArgs {
     /// Answer with this many bytes
     #[arg(long, default_value_t = 1024, conflicts_with = "answer")]
     body_bytes: usize,
-    /// Answer with the bytes of this file
+    /// Answer with the bytes of this file; of several, a request to /N/… gets the Nth, counted from 0
     #[arg(long, value_name = "FILE")]
-    answer: Option<PathBuf>,
+    answer: Vec<PathBuf>,
+    /// Parse every request as a beacon, append its events to this file, and answer when they are synced
+    #[arg(long, value_name = "FILE")]
+    append: Option<PathBuf>,
     #[arg(long, default_value = "application/json")]
     content_type: String,
     /// Worker threads [default: one a core]
@@ -145,7 +155,7 @@ struct FloorArgs {
 struct CompareArgs {
     #[command(flatten)]
     to: Where,
-    /// Scenario files, or names of shipped ones [default: all shipped; those about visits only with --visits]
+    /// Scenario files, or names of shipped ones [default: the usual ones; those about visits only with --visits]
     #[arg(long, num_args = 1..)]
     scenario: Vec<String>,
     /// The floor's workers: give what the target has [default: one a core]
@@ -194,6 +204,10 @@ struct CostArgs {
     /// Scenario files, or names of shipped ones
     #[arg(long, num_args = 1.., default_values = ["also-bought", "for-you"])]
     scenario: Vec<String>,
+    /// Ask, for beacons, also a floor that parses them and appends to a log of its own in this folder, which must be on the
+    /// disk of the target's data
+    #[arg(long, value_name = "FOLDER")]
+    append: Option<PathBuf>,
     #[arg(long, default_value_t = 64, value_parser = at_least_one)]
     connections: usize,
     /// How long either side is asked in a round
@@ -201,6 +215,42 @@ struct CostArgs {
     round: Duration,
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+}
+
+#[derive(Debug, Args)]
+struct TrafficArgs {
+    #[command(flatten)]
+    to: Where,
+    /// A traffic file, or the name of a shipped one
+    #[arg(long)]
+    traffic: String,
+    /// Every rate times this
+    #[arg(long, default_value_t = 1.0, value_parser = positive)]
+    scale: f64,
+    /// Every time times this
+    #[arg(long, default_value_t = 1.0, value_parser = positive)]
+    stretch: f64,
+    /// Seed of the arrivals, the mixture and the visitors
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Run a command at a time, beside those in the file
+    #[arg(long, value_name = "SECONDS=COMMAND", value_parser = order)]
+    at: Vec<traffic::Order>,
+    /// Play the same to a bare handler that gives the target's own answers
+    #[arg(long)]
+    vs_floor: bool,
+    /// The floor's workers: give what the target has [default: one a core]
+    #[arg(long, value_parser = at_least_one)]
+    workers: Option<usize>,
+    /// Afterwards look for every acknowledged event in what this command prints, a line of JSON with an `id` each
+    #[arg(long, value_name = "COMMAND")]
+    kept: Option<String>,
+    /// Write the page to this file
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// End with 1 if a limit of the file did not hold
+    #[arg(long)]
+    check: bool,
 }
 
 #[derive(Debug, Args)]
@@ -223,6 +273,7 @@ fn main() -> ExitCode {
         Command::Run(args) => with_runtime(&args.to, execute_run(&args)),
         Command::Compare(args) => with_runtime(&args.to, execute_compare(&args)),
         Command::Cost(args) => with_runtime(&args.to, execute_cost(&args)),
+        Command::Traffic(args) => with_runtime(&args.to, execute_traffic(&args)),
         Command::Check(args) => with_runtime(&args.to, execute_check(&args)),
         Command::Floor(args) => execute_floor(args).map(|()| true),
     };
@@ -257,6 +308,8 @@ async fn execute_run(args: &RunArgs) -> Result<bool> {
     let figures = run::run(run::Load {
         target: args.to.target.clone(),
         templates: vec![Arc::new(template)],
+        cast: None,
+        samples: false,
         schedule: Arc::new(Schedule::new(rate, args.warmup, duration, arrivals)),
         connections: args.connections.unwrap_or(scenario.connections),
         timeout: args.to.timeout,
@@ -274,12 +327,13 @@ async fn execute_run(args: &RunArgs) -> Result<bool> {
 }
 
 async fn execute_compare(args: &CompareArgs) -> Result<bool> {
+    let fillings = fillings(&args.to).await?;
     let mut scenarios = Vec::new();
     if args.scenario.is_empty() {
-        for (_, text) in scenario::BUILT_IN {
-            scenarios.push(Scenario::parse(text)?);
+        for name in scenario::COMPARED {
+            scenarios.push(Scenario::load(name)?);
         }
-        scenarios.retain(|scenario| !scenario.needs_visits() || args.to.visits.is_some());
+        scenarios.retain(|scenario| scenario.lacks(&fillings).is_none());
     } else {
         for name in &args.scenario {
             scenarios.push(Scenario::load(name)?);
@@ -287,7 +341,7 @@ async fn execute_compare(args: &CompareArgs) -> Result<bool> {
     }
     let plan = compare::Plan {
         target: args.to.target.clone(),
-        fillings: fillings(&args.to).await?,
+        fillings,
         rates: args.rates.clone(),
         duration: args.duration,
         connections: args.connections,
@@ -324,6 +378,7 @@ async fn execute_cost(args: &CostArgs) -> Result<bool> {
         fillings: fillings(&args.to).await?,
         pid: args.pid,
         core: args.core,
+        append: args.append.clone(),
         connections: args.connections,
         round: args.round,
         rounds: args.rounds,
@@ -342,6 +397,33 @@ async fn execute_cost(args: &CostArgs) -> Result<bool> {
         say(&report.markdown())?;
     }
     Ok(true)
+}
+
+async fn execute_traffic(args: &TrafficArgs) -> Result<bool> {
+    let mut traffic = traffic::Traffic::load(&args.traffic)?;
+    traffic.at.extend(args.at.iter().cloned());
+    let floor = args.vs_floor.then(|| args.workers.unwrap_or_else(cores));
+    let plan = traffic::Plan {
+        target: args.to.target.clone(),
+        fillings: fillings(&args.to).await?,
+        scale: args.scale,
+        stretch: args.stretch,
+        seed: args.seed,
+        timeout: args.to.timeout,
+        floor,
+        kept: args.kept.clone(),
+        machine: Machine::here(threads(&args.to), floor.unwrap_or_default()),
+    };
+    let findings = traffic::play(&traffic, &plan).await?;
+    if let Some(file) = &args.html {
+        std::fs::write(file, findings.html()).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    if args.to.json {
+        say(&serde_json::to_string(&findings)?)?;
+    } else {
+        say(&findings.text())?;
+    }
+    Ok(!args.check || findings.missed.is_empty())
 }
 
 async fn execute_check(args: &CheckArgs) -> Result<bool> {
@@ -364,10 +446,14 @@ async fn execute_check(args: &CheckArgs) -> Result<bool> {
 }
 
 fn execute_floor(args: FloorArgs) -> Result<()> {
-    let body = match &args.answer {
-        Some(file) => std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?,
-        None => vec![b'x'; args.body_bytes],
-    };
+    let mut answers = Vec::new();
+    for file in &args.answer {
+        let body = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        answers.push(floor::Answer { content_type: args.content_type.clone(), body });
+    }
+    if answers.is_empty() {
+        answers.push(floor::Answer { content_type: args.content_type, body: vec![b'x'; args.body_bytes] });
+    }
     if args.exit_with_parent {
         thread::spawn(|| {
             // Nothing is ever written there: the end of the input is the end of the parent.
@@ -378,7 +464,8 @@ fn execute_floor(args: FloorArgs) -> Result<()> {
     let floor = floor::Floor {
         bind: args.bind,
         workers: args.workers.unwrap_or_else(cores),
-        answer: floor::Answer { content_type: args.content_type, body },
+        answers,
+        work: args.append.map_or(floor::Work::Nothing, floor::Work::Append),
         stall: args.stall_after.zip(args.stall).map(|(after, length)| floor::Stall { after, length }),
     };
     floor::serve(floor, |address| {
@@ -395,7 +482,7 @@ async fn fillings(to: &Where) -> Result<Fillings> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let visits = to.visits.as_deref().map(Visits::from_file).transpose()?.map(Arc::new);
     let run = u64::try_from(now.as_nanos()).unwrap_or_default();
-    Ok(Fillings { key: to.key.clone(), items, visits, seed: to.draw, run })
+    Ok(Fillings { key: to.key.clone(), items, visits, hot: 0.0, secret: to.secret_key.clone(), seed: to.draw, run })
 }
 
 fn say(text: &str) -> Result<()> {
@@ -424,6 +511,12 @@ fn duration(text: &str) -> Result<Duration> {
         _ => bail!("`{unit}` is not ms, s or m"),
     };
     Duration::try_from_secs_f64(seconds).with_context(|| format!("`{text}` is not a duration"))
+}
+
+/// Reads `10=redis-cli …`.
+fn order(text: &str) -> Result<traffic::Order> {
+    let (seconds, run) = text.split_once('=').with_context(|| format!("`{text}` is not SECONDS=COMMAND"))?;
+    Ok(traffic::Order { seconds: positive(seconds)?, run: run.to_owned() })
 }
 
 fn positive(text: &str) -> Result<f64> {
