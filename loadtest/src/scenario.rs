@@ -16,14 +16,15 @@ use serde_json::Value;
 
 pub(crate) use self::{
     cast::{Cast, Crowd},
-    template::{Fillings, Template},
+    template::{Fillings, Template, mixed, rfc3339},
 };
 
 /// The scenario files that are part of the program.
-pub(crate) const BUILT_IN: [(&str, &str); 10] = [
+pub(crate) const BUILT_IN: [(&str, &str); 11] = [
     ("also-bought", include_str!("../scenarios/also-bought.json")),
     ("for-you", include_str!("../scenarios/for-you.json")),
     ("for-you-visits", include_str!("../scenarios/for-you-visits.json")),
+    ("recently-viewed", include_str!("../scenarios/recently-viewed.json")),
     ("decide-page", include_str!("../scenarios/decide-page.json")),
     ("beacon-1", include_str!("../scenarios/beacon-1.json")),
     ("beacon-10", include_str!("../scenarios/beacon-10.json")),

@@ -7,6 +7,7 @@
 mod findings;
 mod kept;
 mod limits;
+mod memory;
 mod page;
 mod play;
 mod plot;

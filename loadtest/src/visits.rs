@@ -17,6 +17,8 @@ pub(crate) struct Visits {
     pages: Vec<String>,
     /// For every page, where its visit begins.
     begins: Vec<usize>,
+    /// Where each visit begins.
+    firsts: Vec<usize>,
 }
 
 impl Visits {
@@ -32,6 +34,9 @@ impl Visits {
         for line in text.lines() {
             let begin = visits.pages.len();
             for id in line.split_whitespace() {
+                if visits.pages.len() == begin {
+                    visits.firsts.push(begin);
+                }
                 visits.pages.push(serde_json::to_string(id)?);
                 visits.begins.push(begin);
             }
@@ -40,6 +45,13 @@ impl Visits {
             bail!("there are no visits");
         }
         Ok(visits)
+    }
+
+    /// Returns visit `n` as JSON strings, oldest first; after the last they start over.
+    pub(crate) fn whole(&self, n: u64) -> &[String] {
+        let begin = self.firsts[(n % self.firsts.len() as u64) as usize];
+        let end = self.begins[begin..].partition_point(|other| *other == begin) + begin;
+        &self.pages[begin..end]
     }
 
     /// Writes the visit up to a page drawn by `random`, newest first: the elements of a JSON array.
@@ -72,6 +84,7 @@ mod tests {
         let drawn: Vec<String> = (0..5).map(|page| written(&visits, page)).collect();
         assert_eq!(drawn, [r#""a""#, r#""b","a""#, r#""c","b","a""#, r#""d""#, r#""\"e\"","d""#]);
         assert_eq!(written(&visits, 5), drawn[0], "any number will do");
+        assert_eq!([0, 1, 2].map(|n| visits.whole(n).len()), [3, 2, 3]);
     }
 
     #[test]

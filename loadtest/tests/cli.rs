@@ -94,10 +94,12 @@ fn a_floor_compared_with_its_own_floor_is_alike() {
         assert!(table.contains(cell), "no `{cell}` in\n{table}");
     }
 
-    let output = floor.measure(&[&arguments[..], &["--json"]].concat());
+    let output = floor.measure(&[&arguments[..], &["--half", "--json"]].concat());
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let rows = report["comparisons"][0]["rows"].as_array().expect("rows");
-    assert_eq!(rows.len(), 4);
+    assert_eq!(rows.len(), 6);
+    let maximum = report["comparisons"][0]["maximum"]["target_per_second"].as_f64().expect("a rate");
+    assert_eq!(rows[5]["rate"], (maximum / 2.0).round());
     for row in rows {
         assert_eq!(row["figures"]["errors"], 0, "{row}");
     }
@@ -320,6 +322,19 @@ fn beacons_are_compared_with_a_floor_that_appends() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert!(report["costs"][0]["append"][0]["requests"].as_u64() > Some(0), "{report}");
+}
+
+#[test]
+fn profiles_are_made_from_visits_and_every_event_is_acknowledged() {
+    let file = std::env::temp_dir().join(format!("rapport-cli-{}-visits", std::process::id()));
+    fs::write(&file, "1 2 3\n4\n").expect("a temporary file");
+    let arguments = ["profiles", "--visits", file.to_str().expect("text"), "--count", "50", "--connections", "1", "--json"];
+    let output = measure(&serve(usize::MAX), &arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let made: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&made["profiles"], &made["events"]), (&json!(50), &json!(100)));
+    assert_eq!(measure(&serve(30), &arguments).status.code(), Some(1), "an event was not acknowledged");
+    fs::remove_file(file).expect("removed");
 }
 
 #[test]

@@ -272,7 +272,7 @@ fn json_escaped(text: &str) -> Result<String> {
 }
 
 /// Spreads a number over 64 bits (the finisher of SplitMix64): cheap, and the same every time.
-fn mixed(number: u64) -> u64 {
+pub(crate) fn mixed(number: u64) -> u64 {
     let mut bits = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -298,7 +298,7 @@ fn push_hex(out: &mut Vec<u8>, number: u64) {
 }
 
 /// Writes a time as RFC 3339 in UTC, to the millisecond.
-fn rfc3339(time: SystemTime) -> String {
+pub(crate) fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     // Howard Hinnant's civil_from_days, for days after 1970 only.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::kept::Kept;
+use super::{kept::Kept, memory::Memory};
 use crate::{
     report::Machine,
     run::{
@@ -78,6 +78,7 @@ pub(crate) struct Findings {
     pub(crate) orders: Vec<Done>,
     pub(crate) sides: Vec<Side>,
     pub(crate) kept: Option<Kept>,
+    pub(crate) memory: Option<Memory>,
     /// The limits that did not hold.
     pub(crate) missed: Vec<String>,
 }

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use super::{
     findings::{Findings, Kind, Second, Side},
+    memory::Memory,
     plot::{Bar, Line, Plot, Scale},
 };
 use crate::verify::FaultKind;
@@ -25,7 +26,7 @@ impl Findings {
         self.write_verdict(&mut out);
         self.write_table(&mut out);
         out.push_str("<div class=\"plots\">\n");
-        for plot in [self.latency(), self.curves(), self.rates(), self.faults()] {
+        for plot in [self.latency(), self.curves(), self.rates(), self.faults()].into_iter().chain(self.memory_plot()) {
             out.push_str(&plot);
         }
         out.push_str("</div>\n</body></html>\n");
@@ -48,7 +49,7 @@ impl Findings {
         for order in &self.orders {
             let _ = writeln!(out, "At {} s `{}` took {:.1} s: {}", order.seconds, order.run, order.took_seconds, order.ended);
         }
-        for sentence in self.notes.iter().chain(self.kept_sentence().as_ref()) {
+        for sentence in self.sentences() {
             let _ = writeln!(out, "{sentence}");
         }
         for (fault, count) in &self.target().all.faults {
@@ -79,6 +80,11 @@ impl Findings {
         })
     }
 
+    fn sentences(&self) -> impl Iterator<Item = String> + '_ {
+        let memory = self.memory.as_ref().map(Memory::sentence);
+        self.notes.iter().cloned().chain(self.kept_sentence()).chain(memory)
+    }
+
     fn write_verdict(&self, out: &mut String) {
         match self.missed.as_slice() {
             [] => out.push_str("<p class=\"good\">All limits held.</p>\n"),
@@ -88,8 +94,8 @@ impl Findings {
                 }
             }
         }
-        for sentence in self.notes.iter().chain(self.kept_sentence().as_ref()) {
-            let _ = writeln!(out, "<p>{}</p>", escaped(sentence));
+        for sentence in self.sentences() {
+            let _ = writeln!(out, "<p>{}</p>", escaped(&sentence));
         }
         for order in &self.orders {
             let _ = writeln!(
@@ -199,6 +205,13 @@ impl Findings {
         figure_of(&Plot { bars: bars.collect(), ..plot }, &keys)
     }
 
+    fn memory_plot(&self) -> Option<String> {
+        let memory = self.memory.as_ref()?;
+        let points = memory.points.iter().map(|(at, mib)| (*at, Some(*mib))).collect();
+        let plot = self.over_time("Resident memory of the target", Scale::Linear, "MiB");
+        Some(figure_of(&Plot { lines: vec![Line { class: "c2", points }], ..plot }, &[("c2", "MiB")]))
+    }
+
     fn over_time<'a>(&self, about: &'a str, scale: Scale, unit: &'a str) -> Plot<'a> {
         let marks = self.orders.iter().map(|order| (order.seconds, first_words(&order.run))).collect();
         Plot { about, x: (Scale::Linear, "seconds"), y: (scale, unit), lines: Vec::new(), bars: Vec::new(), marks }
@@ -272,6 +285,7 @@ mod tests {
             orders: vec![Done { seconds: 1.0, run: "true".to_owned(), took_seconds: 0.1, ended: "ok".to_owned() }],
             sides: vec![side("target", Some(FaultKind::Status5xx)), side("floor", None)],
             kept: None,
+            memory: Some(Memory { points: vec![(0.0, 9.0), (1.0, 9.5)], first_third_mib: 9.0, last_third_mib: 9.5 }),
             missed: vec!["for-you: too slow".to_owned()],
         }
     }
@@ -284,7 +298,7 @@ mod tests {
         {
             assert!(page.contains(part) || page.replace('\'', "&#39;").contains(part), "no `{part}`");
         }
-        assert_eq!(page.matches("<figure>").count(), 4);
+        assert_eq!(page.matches("<figure>").count(), 5);
         for foreign in ["<script", "http://", "https://", "src=", "url(", "NaN", "inf"] {
             assert!(!page.contains(foreign), "`{foreign}` in\n{page}");
         }

@@ -11,6 +11,7 @@ use super::{
     Order, Share, Traffic,
     findings::{Done, Findings, Side, kind, seconds},
     kept,
+    memory::Watch,
 };
 use crate::{
     client::Target,
@@ -37,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) floor: Option<usize>,
     /// Prints every kept event.
     pub(crate) kept: Option<String>,
+    /// The target's process, whose memory is watched.
+    pub(crate) pid: Option<u32>,
     pub(crate) machine: Machine,
 }
 
@@ -71,7 +74,9 @@ pub(crate) async fn play(traffic: &Traffic, plan: &Plan) -> Result<Findings> {
     let cast = Cast::new(show.schedule.len(), &weights, &numbered, traffic.visitors, plan.seed);
     show.cast = Some(Arc::new(cast));
 
+    let watch = plan.pid.map(Watch::start).transpose()?;
     let (measured, orders) = show.perform(&plan.target, templates, 0).await?;
+    let memory = watch.map(Watch::stop).transpose()?;
     let kept = match &plan.kept {
         None => None,
         Some(command) => Some(kept::look(command, show.fillings.run, &show.acknowledged(&measured.samples))?),
@@ -107,6 +112,7 @@ pub(crate) async fn play(traffic: &Traffic, plan: &Plan) -> Result<Findings> {
         orders,
         sides,
         kept,
+        memory,
         missed,
     })
 }
