@@ -1,6 +1,6 @@
 //! A shop's traffic, as data: how many come when, what they ask, who they are, what breaks, and what must hold.
 //!
-//! A [`Traffic`] file mixes the requests of scenarios by weight, over arrival rates that are fixed in advance. [`play`] sends
+//! A [`Traffic`] file mixes the requests of scenarios by weight, over arrival rates that are fixed in advance. [`play`](mod@play) sends
 //! it, to the target and to the floor; [`findings`] makes figures of every single request; [`limits`] and [`kept`] judge them;
 //! [`page`] shows them.
 
