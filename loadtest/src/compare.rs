@@ -12,7 +12,7 @@ pub(crate) use self::child::FloorProcess;
 use self::search::Search;
 use crate::{
     client::{Connection, Target},
-    floor::Answer,
+    floor::{Answer, Work},
     report::{self, Comparison, Maximum, Row, Who},
     run::{Load, Measured, run},
     scenario::{Expect, Fillings, Scenario, Template},
@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     /// How long each step of the search for the highest rate lasts; none searches not at all.
     pub(crate) probe: Option<Duration>,
     pub(crate) max_rate: f64,
+    /// Whether both are also measured at half of the target's highest rate.
+    pub(crate) half: bool,
 }
 
 /// Compares one scenario's target with a floor made from its own answer.
@@ -45,7 +47,7 @@ pub(crate) async fn compare(plan: &Plan, scenario: &Scenario, sent: &mut u64) ->
     let (answer, request_bytes) = record(&plan.target, &plan.fillings, plan.timeout, scenario, *sent, &mut notes).await?;
     *sent += 1;
     let answer_bytes = answer.body.len();
-    let floor = FloorProcess::start(&answer, plan.workers)?;
+    let floor = FloorProcess::start(std::slice::from_ref(&answer), plan.workers, Work::Nothing)?;
     let mut sides = Sides {
         plan,
         scenario,
@@ -58,38 +60,18 @@ pub(crate) async fn compare(plan: &Plan, scenario: &Scenario, sent: &mut u64) ->
     let mut borne: [Option<f64>; 2] = [None, None];
     let rates = plan.rates.clone().unwrap_or_else(|| scenario.rates.clone());
     for (turn, rate) in rates.iter().copied().enumerate() {
-        let mut both: [Option<Measured>; 2] = [None, None];
-        for round in 0..plan.rounds as usize {
-            // Who goes first changes, so that warming caches and clocks favour nobody.
-            let order = if (turn + round).is_multiple_of(2) { Who::BOTH } else { Who::BOTH_REVERSED };
-            for who in order {
-                let duration = plan.duration.unwrap_or_else(|| scenario.duration());
-                let part = sides.measure(who, rate, duration).await?;
-                report::progress(&scenario.name, who, &part.figures());
-                match &mut both[who as usize] {
-                    Some(whole) => whole.merge(&part),
-                    empty @ None => *empty = Some(part),
-                }
-            }
-        }
-        for who in Who::BOTH {
-            if let Some(measured) = &both[who as usize] {
-                if measured.sustained(plan.bound) {
-                    let best = borne[who as usize].unwrap_or(rate).max(rate);
-                    borne[who as usize] = Some(best);
-                }
-                rows.push(Row { who, rate, figures: measured.figures() });
-            }
-        }
+        sides.rows(turn, rate, &mut borne, &mut rows).await?;
     }
 
-    let maximum = match plan.probe {
-        None => None,
-        Some(probe) => {
-            let lowest = rates.iter().copied().fold(f64::INFINITY, f64::min);
-            Some(sides.search(probe, borne, lowest).await?)
+    let mut maximum = None;
+    if let Some(probe) = plan.probe {
+        let lowest = rates.iter().copied().fold(f64::INFINITY, f64::min);
+        let found = sides.search(probe, borne, lowest).await?;
+        if let Some(rate) = found.target_per_second.filter(|_| plan.half) {
+            sides.rows(rates.len(), (rate / 2.0).round(), &mut borne, &mut rows).await?;
         }
-    };
+        maximum = Some(found);
+    }
     Ok(Comparison {
         scenario: scenario.name.clone(),
         description: scenario.description.clone(),
@@ -163,6 +145,34 @@ struct Sides<'a> {
 }
 
 impl Sides<'_> {
+    /// Measures both at one rate, in turns, and notes which of them bore it.
+    async fn rows(&mut self, turn: usize, rate: f64, borne: &mut [Option<f64>; 2], rows: &mut Vec<Row>) -> Result<()> {
+        let mut both: [Option<Measured>; 2] = [None, None];
+        for round in 0..self.plan.rounds as usize {
+            // Who goes first changes, so that warming caches and clocks favour nobody.
+            let order = if (turn + round).is_multiple_of(2) { Who::BOTH } else { Who::BOTH_REVERSED };
+            for who in order {
+                let duration = self.plan.duration.unwrap_or_else(|| self.scenario.duration());
+                let part = self.measure(who, rate, duration).await?;
+                report::progress(&self.scenario.name, who, &part.figures());
+                match &mut both[who as usize] {
+                    Some(whole) => whole.merge(&part),
+                    empty @ None => *empty = Some(part),
+                }
+            }
+        }
+        for who in Who::BOTH {
+            if let Some(measured) = &both[who as usize] {
+                if measured.sustained(self.plan.bound) {
+                    let best = borne[who as usize].unwrap_or(rate).max(rate);
+                    borne[who as usize] = Some(best);
+                }
+                rows.push(Row { who, rate, figures: measured.figures() });
+            }
+        }
+        Ok(())
+    }
+
     async fn measure(&mut self, who: Who, rate: f64, duration: Duration) -> Result<Measured> {
         let side = match who {
             Who::Target => &self.target,
@@ -174,6 +184,8 @@ impl Sides<'_> {
         run(Load {
             target: side.target.clone(),
             templates: vec![Arc::clone(&side.template)],
+            cast: None,
+            samples: false,
             schedule: Arc::new(schedule),
             connections: self.plan.connections.unwrap_or(self.scenario.connections),
             timeout: self.plan.timeout,

@@ -8,6 +8,7 @@
 use std::{
     fmt::Write as _,
     fs,
+    path::PathBuf,
     process::Command,
     sync::{
         Arc,
@@ -23,8 +24,9 @@ use tokio::{task::JoinSet, time::timeout};
 use crate::{
     client::{Connection, Target},
     compare::{FloorProcess, record},
-    report::{Machine, Who},
-    scenario::{Fillings, Scenario, Template},
+    floor::Work,
+    report::Machine,
+    scenario::{Expect, Fillings, Scenario, Template},
     verify::{Depth, Results, verify},
 };
 
@@ -42,6 +44,8 @@ pub(crate) struct Plan {
     pub(crate) pid: u32,
     /// The core both sides are pinned to.
     pub(crate) core: usize,
+    /// Where the floor of beacons that also appends has its log; none measures no such floor.
+    pub(crate) append: Option<PathBuf>,
     pub(crate) connections: usize,
     pub(crate) round: Duration,
     pub(crate) rounds: u32,
@@ -66,6 +70,8 @@ pub(crate) struct Cost {
     pub(crate) answer_bytes: usize,
     pub(crate) target: Vec<Turn>,
     pub(crate) floor: Vec<Turn>,
+    /// The floor that parses and appends; empty where it was not asked.
+    pub(crate) append: Vec<Turn>,
 }
 
 /// Everything one `cost` found.
@@ -103,30 +109,51 @@ pub(crate) async fn cost(plan: &Plan, scenario: &Scenario, sent: &AtomicU64) -> 
     if let Some(note) = notes.first() {
         bail!("`{}`: {note}", scenario.name);
     }
-    let floor = FloorProcess::start(&answer, 1)?;
-    taskset(&plan.core.to_string(), floor.pid())?;
-    let template = |target| Ok::<_, anyhow::Error>(Arc::new(Template::new(scenario, target, &plan.fillings)?));
-    let sides = [
-        (Who::Target, &plan.target, plan.pid, template(&plan.target)?),
-        (Who::Floor, &floor.target, floor.pid(), template(&floor.target)?),
-    ];
-    let mut cost =
-        Cost { scenario: scenario.name.clone(), answer_bytes: answer.body.len(), target: Vec::new(), floor: Vec::new() };
-    for round in 0..=plan.rounds {
+    let answers = std::slice::from_ref(&answer);
+    let floor = FloorProcess::start(answers, 1, Work::Nothing)?;
+    let log = plan.append.as_ref().filter(|_| scenario.expect == Expect::Results);
+    let log = log.map(|folder| folder.join(format!("floor-{}.log", std::process::id())));
+    let append = log.map(|log| FloorProcess::start(answers, 1, Work::Append(log))).transpose()?;
+    let mut sides = vec![Side::new(plan, scenario, &plan.target, plan.pid)?];
+    for process in [Some(&floor), append.as_ref()].into_iter().flatten() {
+        taskset(&plan.core.to_string(), process.pid())?;
+        sides.push(Side::new(plan, scenario, &process.target, process.pid())?);
+    }
+    for round in 0..=plan.rounds as usize {
         for turn in 0..sides.len() {
-            // Who goes first changes, so that neither has the better minutes.
-            let (who, target, pid, template) = &sides[if round.is_multiple_of(2) { turn } else { 1 - turn }];
+            // Who goes first changes, so that nobody has the better minutes.
+            let turn = if round.is_multiple_of(2) { turn } else { sides.len() - 1 - turn };
+            let side = &mut sides[turn];
             let length = if round == 0 { WARMUP } else { plan.round };
-            let measured = flood(plan, target, *pid, template, length, sent).await?;
+            let measured = flood(plan, &side.target, side.pid, &side.template, length, sent).await?;
             if round > 0 {
-                match who {
-                    Who::Target => cost.target.push(measured),
-                    Who::Floor => cost.floor.push(measured),
-                }
+                side.turns.push(measured);
             }
         }
     }
-    Ok(cost)
+    let mut turns = sides.into_iter().map(|side| side.turns);
+    Ok(Cost {
+        scenario: scenario.name.clone(),
+        answer_bytes: answer.body.len(),
+        target: turns.next().unwrap_or_default(),
+        floor: turns.next().unwrap_or_default(),
+        append: turns.next().unwrap_or_default(),
+    })
+}
+
+/// Somebody who is asked.
+struct Side {
+    target: Target,
+    pid: u32,
+    template: Arc<Template>,
+    turns: Vec<Turn>,
+}
+
+impl Side {
+    fn new(plan: &Plan, scenario: &Scenario, target: &Target, pid: u32) -> Result<Self> {
+        let template = Arc::new(Template::new(scenario, target, &plan.fillings)?);
+        Ok(Self { target: target.clone(), pid, template, turns: Vec::new() })
+    }
 }
 
 /// Asks on all connections, each as soon as it has its answer; any wrong answer ends the measurement.
@@ -189,6 +216,14 @@ fn ticks(stat: &str) -> Option<u64> {
     Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
 }
 
+impl Cost {
+    /// Returns who was asked, the target first.
+    fn sides(&self) -> impl Iterator<Item = (&'static str, &Vec<Turn>)> {
+        let all = [("target", &self.target), ("floor", &self.floor), ("floor that appends", &self.append)];
+        all.into_iter().filter(|(_, turns)| !turns.is_empty())
+    }
+}
+
 impl Report {
     /// Writes the report as Markdown.
     pub(crate) fn markdown(&self) -> String {
@@ -202,7 +237,7 @@ impl Report {
             self.costs.first().map_or(0, |cost| cost.target.len()),
         );
         for cost in &self.costs {
-            for (who, turns) in [("target", &cost.target), ("floor", &cost.floor)] {
+            for (who, turns) in cost.sides() {
                 let _ = writeln!(
                     out,
                     "| {} | {} B | {who} | {:.0} | {:.1} | {:.0} % |",
@@ -214,18 +249,20 @@ impl Report {
                 );
             }
         }
-        out.push_str("\n| scenario | requests/s, target ÷ floor | CPU, floor ÷ target |\n|---|--:|--:|\n");
+        out.push_str("\n| scenario | beside | requests/s, target ÷ it | CPU, it ÷ target |\n|---|---|--:|--:|\n");
+        let ratio = |of: f64, to: f64| if to > 0.0 { format!("{:.2}", of / to) } else { "–".to_owned() };
         for cost in &self.costs {
-            let ratio = |of: f64, to: f64| if to > 0.0 { format!("{:.2}", of / to) } else { "–".to_owned() };
-            let _ = writeln!(
-                out,
-                "| {} | {} | {} |",
-                cost.scenario,
-                ratio(median(&cost.target, |t| t.per_second), median(&cost.floor, |t| t.per_second)),
-                ratio(median(&cost.floor, |t| t.cpu_micros), median(&cost.target, |t| t.cpu_micros)),
-            );
+            for (who, turns) in cost.sides().skip(1) {
+                let _ = writeln!(
+                    out,
+                    "| {} | {who} | {} | {} |",
+                    cost.scenario,
+                    ratio(median(&cost.target, |t| t.per_second), median(turns, |t| t.per_second)),
+                    ratio(median(turns, |t| t.cpu_micros), median(&cost.target, |t| t.cpu_micros)),
+                );
+            }
         }
-        if self.costs.iter().any(|cost| cost.target.iter().chain(&cost.floor).any(|turn| turn.busy < 0.9)) {
+        if self.costs.iter().any(|cost| cost.sides().flat_map(|(_, turns)| turns).any(|turn| turn.busy < 0.9)) {
             out.push_str(
                 "\nThe core was not always busy: the generator, or something else on this machine, was the limit. Then requests/s \
                  say less than the servers can do, and the CPU column is the one to go by.\n",
@@ -264,11 +301,12 @@ mod tests {
             answer_bytes: 2000,
             target: vec![turn(30_000.0, 30.0, 1.0), turn(40_000.0, 20.0, 1.0), turn(35_000.0, 25.0, 1.0)],
             floor: vec![turn(50_000.0, 20.0, 1.0)],
+            append: Vec::new(),
         };
         let report = |cost| Report { machine: Machine::here(1, 1), core: 0, costs: vec![cost] }.markdown();
         let text = report(cost.clone());
         assert!(text.contains("| also-bought | 2000 B | target | 35000 | 25.0 | 100 % |"), "{text}");
-        assert!(text.contains("| also-bought | 0.70 | 0.80 |"), "{text}");
+        assert!(text.contains("| also-bought | floor | 0.70 | 0.80 |"), "{text}");
         assert!(!text.contains("not always busy"), "{text}");
         let idle = report(Cost { floor: vec![turn(50_000.0, 20.0, 0.4)], ..cost });
         assert!(idle.contains("not always busy"), "{idle}");

@@ -1,10 +1,14 @@
 //! The floor: what the framework and the machine cost when nothing is done.
 //!
 //! A bare actix-web handler reads the request to its end and answers fixed bytes. A server that
-//! does real work cannot be faster; how close it comes is the figure worth quoting.
+//! does real work cannot be faster; how close it comes is the figure worth quoting. For beacons there
+//! is a second floor, which also parses them and [appends](append) them to a log of its own.
+
+mod append;
 
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -13,13 +17,15 @@ use std::{
 };
 
 use actix_web::{
-    App, HttpResponse, HttpServer,
+    App, HttpRequest, HttpResponse, HttpServer,
     http::header::ContentType,
     web::{self, Bytes, Data, PayloadConfig},
 };
 use anyhow::{Context, Result};
 
-/// What every request is answered with.
+use self::append::Appender;
+
+/// What a request is answered with.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) content_type: String,
@@ -36,27 +42,42 @@ pub(crate) struct Stall {
     pub(crate) length: Duration,
 }
 
+/// What is done for a request before it is answered.
+#[derive(Debug, Clone)]
+pub(crate) enum Work {
+    /// It is read to its end.
+    Nothing,
+    /// It is parsed, and its events are appended to this file and synced.
+    Append(PathBuf),
+}
+
 /// How the floor is laid.
 #[derive(Debug, Clone)]
 pub(crate) struct Floor {
     pub(crate) bind: String,
     pub(crate) workers: usize,
-    pub(crate) answer: Answer,
+    /// A request to `/N/…` gets the `N`th of them, any other the first.
+    pub(crate) answers: Vec<Answer>,
+    pub(crate) work: Work,
     pub(crate) stall: Option<Stall>,
 }
 
 struct Shared {
-    content_type: String,
-    body: Bytes,
+    answers: Vec<(String, Bytes)>,
+    appender: Option<Appender>,
     stall: Option<Stall>,
     served: AtomicU64,
 }
 
 /// Serves until the process ends; `listening` is called once with the address.
 pub(crate) fn serve(floor: Floor, listening: impl FnOnce(SocketAddr)) -> Result<()> {
+    let appender = match &floor.work {
+        Work::Nothing => None,
+        Work::Append(path) => Some(Appender::open(path)?),
+    };
     let shared = Data::from(Arc::new(Shared {
-        content_type: floor.answer.content_type,
-        body: Bytes::from(floor.answer.body),
+        answers: floor.answers.into_iter().map(|answer| (answer.content_type, Bytes::from(answer.body))).collect(),
+        appender,
         stall: floor.stall,
         served: AtomicU64::new(0),
     }));
@@ -81,17 +102,36 @@ pub(crate) fn serve(floor: Floor, listening: impl FnOnce(SocketAddr)) -> Result<
     })
 }
 
-async fn answer(_swallowed: Bytes, shared: Data<Shared>) -> HttpResponse {
+async fn answer(request: HttpRequest, body: Bytes, shared: Data<Shared>) -> HttpResponse {
     if let Some(stall) = shared.stall
         && shared.served.fetch_add(1, Ordering::Relaxed) == stall.after
     {
         std::thread::sleep(stall.length);
     }
+    if let Some(appender) = &shared.appender
+        && let Err(error) = appender.append(&body).await
+    {
+        return HttpResponse::InternalServerError().body(format!("{error:#}"));
+    }
+    let Some((content_type, body)) = shared.answer(request.path()) else {
+        return HttpResponse::NotFound().finish();
+    };
     let mut answer = HttpResponse::Ok();
-    if shared.content_type.is_empty() {
+    if content_type.is_empty() {
         answer.insert_header(ContentType::octet_stream());
     } else {
-        answer.content_type(shared.content_type.as_str());
+        answer.content_type(content_type.as_str());
     }
-    answer.body(shared.body.clone())
+    answer.body(body.clone())
+}
+
+impl Shared {
+    fn answer(&self, path: &str) -> Option<&(String, Bytes)> {
+        let kind = match self.answers.len() {
+            // The bare handler does not even look.
+            1 => 0,
+            _ => path.split('/').nth(1).and_then(|part| part.parse().ok()).unwrap_or(0),
+        };
+        self.answers.get(kind)
+    }
 }

@@ -26,7 +26,7 @@ pub(crate) fn from_file(path: &Path) -> Result<Vec<String>> {
 /// Asks the target what is trending; where nothing is, makes ids up and says so.
 pub(crate) async fn from_target(target: &Target, key: &str, timeout: Duration) -> Result<Vec<String>> {
     let scenario = Scenario::parse(TRENDING)?;
-    let with = Fillings { key: key.to_owned(), items: Vec::new(), run: 0 };
+    let with = Fillings { key: key.to_owned(), items: Vec::new(), visits: None, hot: 0.0, secret: None, seed: 0, run: 0 };
     let template = Template::new(&scenario, target, &with)?;
     let (mut scratch, mut request) = (Vec::new(), Vec::new());
     template.render(0, std::time::SystemTime::UNIX_EPOCH, &mut scratch, &mut request);

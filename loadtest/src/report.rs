@@ -86,7 +86,8 @@ impl Machine {
         }
     }
 
-    fn line(&self) -> String {
+    /// Says it in one line.
+    pub(crate) fn line(&self) -> String {
         let build = if self.optimised { "" } else { ", NOT an optimised build of the generator" };
         let floor = match self.floor_workers {
             0 => String::new(),

@@ -17,13 +17,13 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
-pub(crate) use self::figures::{Figures, Measured};
+pub(crate) use self::figures::{Figures, Measured, Sample};
 use self::figures::{nanos, new_histogram};
 use crate::{
     client::{Connection, Target},
-    scenario::Template,
+    scenario::{Cast, Template},
     schedule::Schedule,
-    verify::{Depth, Fault, Results, verify},
+    verify::{Depth, Fault, FaultKind, Results, verify},
 };
 
 /// How long after the last intended start late requests may still begin.
@@ -33,8 +33,11 @@ const GRACE: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub(crate) struct Load {
     pub(crate) target: Target,
-    /// Requests take turns among these.
     pub(crate) templates: Vec<Arc<Template>>,
+    /// Who asks what at each start; without it, the templates and their visitors take turns.
+    pub(crate) cast: Option<Arc<Cast>>,
+    /// Keep every request's sample.
+    pub(crate) samples: bool,
     pub(crate) schedule: Arc<Schedule>,
     pub(crate) connections: usize,
     pub(crate) timeout: Duration,
@@ -45,6 +48,11 @@ pub(crate) struct Load {
 
 /// Sends one schedule's requests and returns what was measured.
 pub(crate) async fn run(load: Load) -> Result<Measured> {
+    run_noting_begin(load, |_| {}).await
+}
+
+/// Does the same, and tells when the schedule begins, a moment before it does.
+pub(crate) async fn run_noting_begin(load: Load, begins: impl FnOnce(Instant)) -> Result<Measured> {
     let load = Arc::new(load);
     let mut opening = JoinSet::new();
     for _ in 0..load.connections {
@@ -59,6 +67,7 @@ pub(crate) async fn run(load: Load) -> Result<Measured> {
     let released = Arc::new(Semaphore::new(0));
     let next = Arc::new(AtomicUsize::new(0));
     let begin = Instant::now() + Duration::from_millis(20);
+    begins(begin);
     let mut tasks = JoinSet::new();
     for connection in connections {
         let worker = Worker {
@@ -141,20 +150,31 @@ impl Worker {
             if sent > cutoff {
                 if counts {
                     self.measured.unsent(sent - intended);
+                    self.keep(slot, sent - intended, Some(FaultKind::Unsent));
                 }
                 continue;
             }
             let number = self.load.first + slot as u64;
-            let template = Arc::clone(&self.load.templates[slot % self.load.templates.len()]);
-            template.render(number, SystemTime::now(), &mut scratch, &mut request);
+            let turn = self.load.cast.as_ref().and_then(|cast| cast.turn(slot));
+            let templates = &self.load.templates;
+            let template = Arc::clone(&templates[turn.map_or(slot % templates.len(), |turn| turn.template)]);
+            let who = turn.map_or_else(|| template.in_turn(number), |turn| turn.who);
+            template.render_for(number, who, SystemTime::now(), &mut scratch, &mut request);
             let verdict = self.exchange(&template, &request).await;
             let done = Instant::now();
             if verdict.is_ok() && window.contains(&done) {
                 self.measured.completed_in_window += 1;
             }
             if counts {
+                self.keep(slot, done - intended, verdict.as_ref().err().map(Fault::kind));
                 self.measured.record(done - intended, done - sent, verdict);
             }
+        }
+    }
+
+    fn keep(&mut self, slot: usize, latency: Duration, fault: Option<FaultKind>) {
+        if self.load.samples {
+            self.measured.samples.push(Sample::new(slot, latency, fault));
         }
     }
 
@@ -190,7 +210,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        floor::{self, Answer, Floor, Stall},
+        floor::{self, Answer, Floor, Stall, Work},
         scenario::{Fillings, Scenario},
         schedule::Arrivals,
     };
@@ -200,7 +220,7 @@ mod tests {
     fn floor(stall: Option<Stall>) -> SocketAddr {
         let (tell, told) = std::sync::mpsc::channel();
         let answer = Answer { content_type: "application/json".to_owned(), body: vec![b'x'; 500] };
-        let floor = Floor { bind: "127.0.0.1:0".to_owned(), workers: 1, answer, stall };
+        let floor = Floor { bind: "127.0.0.1:0".to_owned(), workers: 1, answers: vec![answer], work: Work::Nothing, stall };
         thread::spawn(move || floor::serve(floor, |address| tell.send(address).expect("heard")));
         told.recv().expect("the floor stands")
     }
@@ -212,11 +232,13 @@ mod tests {
             if method == "POST" { r#"{"id":"{event_id}"}"# } else { "null" },
         );
         let scenario = Scenario::parse(&scenario).expect("a scenario");
-        let fillings = Fillings { key: String::new(), items: Vec::new(), run: 1 };
+        let fillings = Fillings { key: String::new(), items: Vec::new(), visits: None, hot: 0.0, secret: None, seed: 1, run: 1 };
         let template = Template::new(&scenario, &target, &fillings).expect("compiles");
         Load {
             target,
             templates: vec![Arc::new(template)],
+            cast: None,
+            samples: false,
             schedule: Arc::new(schedule),
             connections: 4,
             timeout: Duration::from_secs(5),

@@ -1,9 +1,11 @@
 //! What is asked, as data: a JSON file with placeholders, compiled into pieces of bytes.
 //!
 //! Placeholders are `{key}`, `{item}`, `{visitor}`, `{session}`, `{event_id}`, `{n}`, `{seq}` and
-//! `{sent_at}`. A body string that is exactly `"{n}"` or `"{seq}"` becomes a number, and
-//! `"{event}"` becomes as many copies of the event as the scenario wants.
+//! `{sent_at}`. A body string that is exactly `"{n}"` or `"{seq}"` becomes a number,
+//! `"{event}"` becomes as many copies of the event as the scenario wants, and `"{viewed}"` the
+//! pages of a real visit, newest first.
 
+mod cast;
 mod template;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
@@ -12,16 +14,31 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::Value;
 
-pub(crate) use self::template::{Fillings, Template};
+pub(crate) use self::{
+    cast::{Cast, Crowd},
+    template::{Fillings, Template, mixed, rfc3339},
+};
 
 /// The scenario files that are part of the program.
-pub(crate) const BUILT_IN: [(&str, &str); 5] = [
+pub(crate) const BUILT_IN: [(&str, &str); 11] = [
     ("also-bought", include_str!("../scenarios/also-bought.json")),
     ("for-you", include_str!("../scenarios/for-you.json")),
+    ("for-you-visits", include_str!("../scenarios/for-you-visits.json")),
+    ("recently-viewed", include_str!("../scenarios/recently-viewed.json")),
     ("decide-page", include_str!("../scenarios/decide-page.json")),
     ("beacon-1", include_str!("../scenarios/beacon-1.json")),
+    ("beacon-10", include_str!("../scenarios/beacon-10.json")),
     ("beacon-20", include_str!("../scenarios/beacon-20.json")),
+    ("beacon-100", include_str!("../scenarios/beacon-100.json")),
+    ("bot-beacon", include_str!("../scenarios/bot-beacon.json")),
+    ("catalog-upsert", include_str!("../scenarios/catalog-upsert.json")),
 ];
+
+/// What is compared unless something else is asked for.
+pub(crate) const COMPARED: [&str; 6] = ["also-bought", "for-you", "for-you-visits", "decide-page", "beacon-1", "beacon-20"];
+
+/// Stands in a body's array for the pages of a real visit.
+const VIEWED: &str = "\"{viewed}\"";
 
 /// What a good answer looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -34,8 +51,10 @@ pub(crate) enum Expect {
     Recommendations,
     /// Several placements, and a result for every event that came along.
     Decision,
-    /// A result for every event.
+    /// Every event kept.
     Results,
+    /// A result for every event, whatever it is: a robot's events are dropped.
+    Answered,
 }
 
 /// One scenario file.
@@ -103,6 +122,23 @@ impl Scenario {
             bail!("`events` says how many copies of `event` a request carries: give both or none");
         }
         Ok(scenario)
+    }
+
+    /// Tells whether its requests are about real visits, which have to be given.
+    fn needs_visits(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| body.to_string().contains(VIEWED))
+    }
+
+    /// Returns what its requests need and `with` does not hold, as the option that gives it.
+    pub(crate) fn lacks(&self, with: &Fillings) -> Option<&'static str> {
+        let has_secret = self.headers.values().any(|value| value.contains("{secret}"));
+        if self.needs_visits() && with.visits.is_none() {
+            Some("--visits")
+        } else if has_secret && with.secret.is_none() {
+            Some("--secret-key")
+        } else {
+            None
+        }
     }
 
     /// Returns how long to measure unless told otherwise.

@@ -16,6 +16,33 @@ pub(crate) enum Arrivals {
     Poisson { seed: u64 },
 }
 
+/// A stretch of time over which the rate changes evenly, or stays.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Stretch {
+    pub(crate) seconds: f64,
+    /// Requests a second where it begins, and where it ends.
+    pub(crate) from: f64,
+    pub(crate) to: f64,
+}
+
+impl Stretch {
+    /// Returns how many requests fall into it.
+    fn area(self) -> f64 {
+        (self.from + self.to) / 2.0 * self.seconds
+    }
+
+    /// Returns after how many seconds `count` of its requests have begun.
+    fn time_of(self, count: f64) -> f64 {
+        if count <= 0.0 {
+            return 0.0;
+        }
+        let slope = (self.to - self.from) / self.seconds;
+        // The root of `from·t + slope·t²/2 = count` in the form that does not cancel where the slope is small.
+        let root = (self.from * self.from + 2.0 * slope * count).max(0.0).sqrt();
+        (2.0 * count / (self.from + root)).min(self.seconds)
+    }
+}
+
 /// The intended starts of one run, as offsets from its beginning, in order.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
@@ -27,27 +54,14 @@ pub(crate) struct Schedule {
 impl Schedule {
     /// Returns the starts for `warmup + duration` at `rate` requests a second.
     pub(crate) fn new(rate: f64, warmup: Duration, duration: Duration, arrivals: Arrivals) -> Self {
-        let whole = (warmup + duration).as_secs_f64();
-        let starts = match arrivals {
-            Arrivals::Constant => {
-                // By multiplication, not by adding up gaps: no drift over long runs.
-                let count = (whole * rate).round() as usize;
-                (0..count).map(|n| Duration::from_secs_f64(n as f64 / rate)).collect()
-            }
-            Arrivals::Poisson { seed } => {
-                let mut random = StdRng::seed_from_u64(seed);
-                let mut at = 0.0_f64;
-                let mut starts = Vec::with_capacity((whole * rate) as usize + 16);
-                loop {
-                    at -= (1.0 - random.random::<f64>()).ln() / rate;
-                    if at >= whole {
-                        break starts;
-                    }
-                    starts.push(Duration::from_secs_f64(at));
-                }
-            }
-        };
-        Self { starts, warmup, duration }
+        let whole = Stretch { seconds: (warmup + duration).as_secs_f64(), from: rate, to: rate };
+        Self { starts: starts(&[whole], arrivals), warmup, duration }
+    }
+
+    /// Returns the starts over several stretches, one after another; all of them count.
+    pub(crate) fn over(stretches: &[Stretch], arrivals: Arrivals) -> Self {
+        let seconds = stretches.iter().map(|stretch| stretch.seconds).sum();
+        Self { starts: starts(stretches, arrivals), warmup: Duration::ZERO, duration: Duration::from_secs_f64(seconds) }
     }
 
     /// Returns how many requests are meant to be sent, warm-up included.
@@ -86,6 +100,40 @@ impl Schedule {
     }
 }
 
+/// Places the requests so that as many have begun at any time as the rates up to it add up to: request `n` where that
+/// sum is `n`, or, as shoppers come, where a Poisson process of rate 1 has its `n`th point (time-rescaling).
+fn starts(stretches: &[Stretch], arrivals: Arrivals) -> Vec<Duration> {
+    let whole: f64 = stretches.iter().map(|stretch| stretch.area()).sum();
+    let mut starts = Vec::with_capacity(whole as usize + 16);
+    // What lies before the stretch at hand.
+    let (mut stretches, mut seconds, mut sum) = (stretches.iter().copied().peekable(), 0.0, 0.0);
+    let mut place = |count: f64| {
+        while let Some(stretch) = stretches.peek().copied() {
+            if count - sum < stretch.area() {
+                return Some(Duration::from_secs_f64(seconds + stretch.time_of(count - sum)));
+            }
+            seconds += stretch.seconds;
+            sum += stretch.area();
+            stretches.next();
+        }
+        None
+    };
+    match arrivals {
+        // By whole numbers, not by adding up gaps: no drift over long runs.
+        Arrivals::Constant => starts.extend((0_u32..).map_while(|n| place(f64::from(n)))),
+        Arrivals::Poisson { seed } => {
+            let mut random = StdRng::seed_from_u64(seed);
+            let mut count = 0.0_f64;
+            let unit = || {
+                count -= (1.0 - random.random::<f64>()).ln();
+                count
+            };
+            starts.extend(std::iter::repeat_with(unit).map_while(place));
+        }
+    }
+    starts
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +148,23 @@ mod tests {
         assert_eq!(schedule.start(0), Some(Duration::ZERO));
         assert_eq!(schedule.start(27_000), Some(9 * SECOND));
         assert_eq!(schedule.start(30_000), None);
+    }
+
+    #[test]
+    fn ramps_and_steps_have_as_many_starts_as_their_rates_add_up_to() {
+        let stretches = [(10.0, 100.0, 100.0), (10.0, 100.0, 500.0), (2.0, 1000.0, 1000.0), (10.0, 500.0, 0.0)];
+        let stretches = stretches.map(|(seconds, from, to)| Stretch { seconds, from, to });
+        for arrivals in [Arrivals::Constant, Arrivals::Poisson { seed: 3 }] {
+            let schedule = Schedule::over(&stretches, arrivals);
+            assert_eq!(schedule.end(), 32 * SECOND);
+            assert!(schedule.starts.is_sorted());
+            let begun = |second: u32| schedule.starts.partition_point(|start| *start < second * SECOND) as f64;
+            // The sums of the rates; Poisson's standard deviation is the root of them.
+            for (second, sum) in [(10, 1000.0), (15, 2000.0), (20, 4000.0), (21, 5000.0), (22, 6000.0), (32, 8500.0_f64)] {
+                let slack = if arrivals == Arrivals::Constant { 1.0 } else { 4.0 * sum.sqrt() };
+                assert!((begun(second) - sum).abs() <= slack, "{arrivals:?}: {} of {sum}", begun(second));
+            }
+        }
     }
 
     #[test]

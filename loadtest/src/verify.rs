@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::scenario::Expect;
@@ -27,6 +28,60 @@ pub(crate) enum Fault {
         answered: usize,
     },
     Shape(String),
+}
+
+/// Kinds of faults, as reports count them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FaultKind {
+    Status4xx,
+    Status429,
+    Status5xx,
+    StatusOther,
+    Transport,
+    Timeout,
+    Unacknowledged,
+    Shape,
+    /// Still waiting for a free connection when the run was over.
+    Unsent,
+}
+
+impl FaultKind {
+    /// Returns what people call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Status4xx => "4xx",
+            Self::Status429 => "429 (rate limit)",
+            Self::Status5xx => "5xx",
+            Self::StatusOther => "other status",
+            Self::Transport => "transport",
+            Self::Timeout => "no answer in time",
+            Self::Unacknowledged => "not acknowledged",
+            Self::Shape => "unexpected answer",
+            Self::Unsent => "never sent",
+        }
+    }
+
+    /// Tells whether the time it took belongs into the latencies: a quick "no" must not make the figures better.
+    pub(crate) fn was_waited_for(self) -> bool {
+        matches!(self, Self::Timeout | Self::Unsent)
+    }
+}
+
+impl Fault {
+    /// Returns its kind.
+    pub(crate) fn kind(&self) -> FaultKind {
+        match self {
+            Self::Status(429) => FaultKind::Status429,
+            Self::Status(400..=499) => FaultKind::Status4xx,
+            Self::Status(500..=599) => FaultKind::Status5xx,
+            Self::Status(_) => FaultKind::StatusOther,
+            Self::Transport(_) => FaultKind::Transport,
+            Self::Timeout => FaultKind::Timeout,
+            Self::Unacknowledged { .. } => FaultKind::Unacknowledged,
+            Self::Shape(_) => FaultKind::Shape,
+        }
+    }
 }
 
 impl fmt::Display for Fault {
@@ -68,8 +123,9 @@ pub(crate) fn verify(
 fn acknowledged(expect: Expect, events: usize, body: &[u8]) -> Result<(), Fault> {
     match expect {
         Expect::Status | Expect::Recommendations => Ok(()),
-        Expect::Decision | Expect::Results => {
-            let answered = body.windows(4).filter(|four| four == b"\"ok\"").count();
+        Expect::Decision | Expect::Results | Expect::Answered => {
+            let sign: &[u8] = if expect == Expect::Answered { b"\"result\":" } else { b"\"ok\"" };
+            let answered = body.windows(sign.len()).filter(|bytes| *bytes == sign).count();
             if answered < events {
                 return Err(Fault::Unacknowledged { sent: events, answered });
             }
@@ -102,7 +158,7 @@ fn shape(expect: Expect, events: usize, body: &[u8], results: &mut Results) -> R
             }
             Ok(())
         }
-        Expect::Results => sum(&answer, events, results),
+        Expect::Results | Expect::Answered => sum(&answer, events, results),
     }
 }
 

@@ -94,10 +94,12 @@ fn a_floor_compared_with_its_own_floor_is_alike() {
         assert!(table.contains(cell), "no `{cell}` in\n{table}");
     }
 
-    let output = floor.measure(&[&arguments[..], &["--json"]].concat());
+    let output = floor.measure(&[&arguments[..], &["--half", "--json"]].concat());
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let rows = report["comparisons"][0]["rows"].as_array().expect("rows");
-    assert_eq!(rows.len(), 4);
+    assert_eq!(rows.len(), 6);
+    let maximum = report["comparisons"][0]["maximum"]["target_per_second"].as_f64().expect("a rate");
+    assert_eq!(rows[5]["rate"], (maximum / 2.0).round());
     for row in rows {
         assert_eq!(row["figures"]["errors"], 0, "{row}");
     }
@@ -231,6 +233,108 @@ fn the_check_counts_every_event_back() {
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     let finding: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert!(finding["figures"]["tally"]["unacknowledged"].as_u64() > Some(0), "{finding}");
+}
+
+/// Half a second of two kinds of requests, an order in the middle, and limits that hold.
+fn traffic_file(name: &str, change: impl Fn(String) -> String) -> PathBuf {
+    let traffic = r#"{
+        "name": "small", "description": "two kinds", "connections": 4,
+        "arrivals": [{ "seconds": 0.5, "rate": 0, "to": 200 }, { "seconds": 0.5, "rate": 200 }],
+        "requests": [{ "scenario": "also-bought", "weight": 1 }, { "scenario": "beacon-1", "weight": 1 },
+                     { "scenario": "catalog-upsert", "weight": 1 }],
+        "visitors": { "regulars": 10, "returning": 0.5, "pages": 3 },
+        "at": [{ "seconds": 0.5, "run": "true" }],
+        "limits": { "p99_ms": 5000, "error_share": 0, "status_5xx": 0 }
+    }"#;
+    let file = std::env::temp_dir().join(format!("rapport-cli-{}-{name}.json", std::process::id()));
+    fs::write(&file, change(traffic.to_owned())).expect("a temporary file");
+    file
+}
+
+#[test]
+fn traffic_is_played_to_both_judged_and_shown() {
+    let address = serve(usize::MAX);
+    let (file, page) = (traffic_file("traffic", |text| text), std::env::temp_dir().join("rapport-cli-page.html"));
+    let [file_name, page_name] = [&file, &page].map(|path| path.to_str().expect("text"));
+    let arguments = ["traffic", "--traffic", file_name, "--vs-floor", "--workers", "1", "--check", "--html", page_name, "--json"];
+    let output = measure(&address, &arguments);
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    let findings: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(findings["missed"], json!([]));
+    assert_eq!(findings["orders"][0]["ended"], "ok");
+    assert!(findings["notes"][0].as_str().is_some_and(|note| note.contains("--secret-key")), "{}", findings["notes"]);
+    for side in findings["sides"].as_array().expect("sides") {
+        let (all, kinds) = (&side["all"], side["kinds"].as_array().expect("kinds"));
+        let requests = all["requests"].as_u64().expect("a number");
+        // 150 are meant; Poisson's standard deviation is 12.
+        assert!((100..200).contains(&requests), "{side}");
+        assert_eq!(kinds.iter().filter_map(|kind| kind["requests"].as_u64()).sum::<u64>(), requests);
+        assert_eq!(all["errors"], 0, "{side}");
+    }
+    assert_eq!(findings["sides"].as_array().map(Vec::len), Some(2));
+    let html = fs::read_to_string(&page).expect("the page");
+    assert!(html.contains("All limits held.") && html.contains("</html>"));
+    for path in [file, page] {
+        fs::remove_file(path).expect("removed");
+    }
+}
+
+#[test]
+fn traffic_that_misses_a_limit_ends_with_one_and_says_which() {
+    let file = traffic_file("missed", |text| text.replace("\"p99_ms\": 5000", "\"p99_ms\": 0.000001"));
+    let file_name = file.to_str().expect("text");
+    // The server lists no event, so that what it acknowledged counts as lost.
+    let arguments = ["traffic", "--traffic", file_name, "--kept", "true", "--at", "0.2=exit 3"];
+    let output = measure(&serve(usize::MAX), &[&arguments[..], &["--check"]].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    for part in ["MISSED: beacon-1: p99", "acknowledged events were not kept", "MISSED: `exit 3`"] {
+        assert!(said.contains(part), "no `{part}` in\n{said}");
+    }
+    assert!(measure(&serve(usize::MAX), &arguments).status.success(), "without --check it only says so");
+    fs::remove_file(file).expect("removed");
+}
+
+#[test]
+fn beacons_are_compared_with_a_floor_that_appends() {
+    if thread::available_parallelism().map_or(1, usize::from) < 2 {
+        return; // refused there, as the test of `cost` shows
+    }
+    let floor = Floor::answering("append", r#"{"results":{"a":{"result":"ok"}}}"#);
+    let folder = std::env::temp_dir();
+    let (pid, folder) = (floor.child.id().to_string(), folder.to_str().expect("text"));
+    let output = floor.measure(&[
+        "cost",
+        "--pid",
+        &pid,
+        "--scenario",
+        "beacon-1",
+        "--append",
+        folder,
+        "--round",
+        "200ms",
+        "--rounds",
+        "1",
+        "--connections",
+        "4",
+        "--json",
+    ]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(report["costs"][0]["append"][0]["requests"].as_u64() > Some(0), "{report}");
+}
+
+#[test]
+fn profiles_are_made_from_visits_and_every_event_is_acknowledged() {
+    let file = std::env::temp_dir().join(format!("rapport-cli-{}-visits", std::process::id()));
+    fs::write(&file, "1 2 3\n4\n").expect("a temporary file");
+    let arguments = ["profiles", "--visits", file.to_str().expect("text"), "--count", "50", "--connections", "1", "--json"];
+    let output = measure(&serve(usize::MAX), &arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let made: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&made["profiles"], &made["events"]), (&json!(50), &json!(100)));
+    assert_eq!(measure(&serve(30), &arguments).status.code(), Some(1), "an event was not acknowledged");
+    fs::remove_file(file).expect("removed");
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use std::{
+    ffi::OsStr,
     fs,
     io::{BufRead, BufReader},
     path::PathBuf,
@@ -8,7 +9,10 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{client::Target, floor::Answer};
+use crate::{
+    client::Target,
+    floor::{Answer, Work},
+};
 
 static STARTED: AtomicU32 = AtomicU32::new(0);
 
@@ -17,27 +21,36 @@ static STARTED: AtomicU32 = AtomicU32::new(0);
 pub(crate) struct FloorProcess {
     pub(crate) target: Target,
     child: Child,
-    answer: PathBuf,
+    /// What it reads and writes, removed at its end.
+    files: Vec<PathBuf>,
 }
 
 impl FloorProcess {
-    /// Starts this very program as a floor that gives `answer`.
-    pub(crate) fn start(answer: &Answer, workers: usize) -> Result<Self> {
+    /// Starts this very program as a floor that gives `answers`, all of the first one's type.
+    pub(crate) fn start(answers: &[Answer], workers: usize, work: Work) -> Result<Self> {
+        let first = answers.first().context("a floor needs an answer")?;
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let file = format!("rapport-floor-{}-{number}.answer", process::id());
-        let file = std::env::temp_dir().join(file);
-        fs::write(&file, &answer.body).with_context(|| format!("cannot write {}", file.display()))?;
-        let child = Command::new(std::env::current_exe()?)
+        let mut files = Vec::new();
+        for (index, answer) in answers.iter().enumerate() {
+            let file = format!("rapport-floor-{}-{number}-{index}.answer", process::id());
+            let file = std::env::temp_dir().join(file);
+            fs::write(&file, &answer.body).with_context(|| format!("cannot write {}", file.display()))?;
+            files.push(file);
+        }
+        let mut command = Command::new(std::env::current_exe()?);
+        command
             .args(["floor", "--bind", "127.0.0.1:0", "--exit-with-parent"])
             .args(["--workers", &workers.to_string()])
-            .args(["--content-type", &answer.content_type])
-            .arg("--answer")
-            .arg(&file)
+            .args(["--content-type", &first.content_type])
+            .args(files.iter().flat_map(|file| [OsStr::new("--answer"), file.as_os_str()]))
             .stdin(Stdio::piped()) // its end tells the floor that this process is gone
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot start the floor")?;
-        let mut floor = Self { target: Target { host: String::new(), port: 0, base: String::new() }, child, answer: file };
+            .stdout(Stdio::piped());
+        if let Work::Append(log) = work {
+            command.arg("--append").arg(&log);
+            files.push(log);
+        }
+        let child = command.spawn().context("cannot start the floor")?;
+        let mut floor = Self { target: Target { host: String::new(), port: 0, base: String::new() }, child, files };
         let stdout = floor.child.stdout.take().context("the floor has no output")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line).context("the floor says nothing")?;
@@ -57,6 +70,8 @@ impl Drop for FloorProcess {
         // It may have ended by itself; then there is nothing left to do.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = fs::remove_file(&self.answer);
+        for file in &self.files {
+            let _ = fs::remove_file(file);
+        }
     }
 }

@@ -5,14 +5,14 @@ use serde::Serialize;
 
 use crate::{
     schedule::Schedule,
-    verify::{Fault, Results},
+    verify::{Fault, FaultKind, Results},
 };
 
 /// Microsecond to an hour, three digits.
 const BOUNDS: (u64, u64, u8) = (1_000, 3_600_000_000_000, 3);
 
 /// Returns an empty histogram of nanoseconds.
-pub(super) fn new_histogram() -> Histogram<u64> {
+pub(crate) fn new_histogram() -> Histogram<u64> {
     let (low, high, digits) = BOUNDS;
     Histogram::new_with_bounds(low, high, digits).expect("the bounds above are valid")
 }
@@ -52,15 +52,16 @@ impl Tally {
     }
 
     fn count(&mut self, fault: &Fault) {
-        let counter = match fault {
-            Fault::Status(429) => &mut self.status_429,
-            Fault::Status(400..=499) => &mut self.status_4xx,
-            Fault::Status(500..=599) => &mut self.status_5xx,
-            Fault::Status(_) => &mut self.status_other,
-            Fault::Transport(_) => &mut self.transport,
-            Fault::Timeout => &mut self.timeout,
-            Fault::Unacknowledged { .. } => &mut self.unacknowledged,
-            Fault::Shape(_) => &mut self.shape,
+        let counter = match fault.kind() {
+            FaultKind::Status429 => &mut self.status_429,
+            FaultKind::Status4xx => &mut self.status_4xx,
+            FaultKind::Status5xx => &mut self.status_5xx,
+            FaultKind::StatusOther => &mut self.status_other,
+            FaultKind::Transport => &mut self.transport,
+            FaultKind::Timeout => &mut self.timeout,
+            FaultKind::Unacknowledged => &mut self.unacknowledged,
+            FaultKind::Shape => &mut self.shape,
+            FaultKind::Unsent => &mut self.unsent,
         };
         *counter += 1;
         if self.first_fault.is_none() {
@@ -84,6 +85,24 @@ impl Tally {
     }
 }
 
+/// One request of a run: small, as a run has millions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sample {
+    /// Its place in the schedule.
+    pub(crate) slot: u32,
+    /// From the intended start to the end of the answer.
+    pub(crate) micros: u32,
+    pub(crate) fault: Option<FaultKind>,
+}
+
+impl Sample {
+    /// Returns the sample of a request; times beyond an hour are cut.
+    pub(super) fn new(slot: usize, latency: Duration, fault: Option<FaultKind>) -> Self {
+        let cut = |number: u128| u32::try_from(number).unwrap_or(u32::MAX);
+        Self { slot: cut(slot as u128), micros: cut(latency.as_micros()), fault }
+    }
+}
+
 /// What one run, or several merged, measured.
 #[derive(Debug, Clone)]
 pub(crate) struct Measured {
@@ -97,6 +116,8 @@ pub(crate) struct Measured {
     pub(crate) results: Results,
     /// Good answers that arrived within the measured time, whenever they were asked for.
     pub(crate) completed_in_window: u64,
+    /// Every measured request, where the load wants them kept; in no order.
+    pub(crate) samples: Vec<Sample>,
     offered: u64,
     seconds: f64,
 }
@@ -111,6 +132,7 @@ impl Measured {
             tally: Tally::default(),
             results: BTreeMap::new(),
             completed_in_window: 0,
+            samples: Vec::new(),
             offered: schedule.measured() as u64,
             seconds: schedule.duration().as_secs_f64(),
         }
@@ -130,7 +152,7 @@ impl Measured {
             }
             Err(fault) => {
                 self.tally.count(&fault);
-                fault == Fault::Timeout
+                fault.kind().was_waited_for()
             }
         };
         if keep {
@@ -152,6 +174,7 @@ impl Measured {
         self.lag += &part.lag;
         self.tally.add(&part.tally);
         self.completed_in_window += part.completed_in_window;
+        self.samples.extend_from_slice(&part.samples);
         for (name, count) in &part.results {
             *self.results.entry(name.clone()).or_default() += count;
         }
@@ -214,7 +237,8 @@ pub(crate) struct Quantiles {
 }
 
 impl Quantiles {
-    fn of(histogram: &Histogram<u64>) -> Self {
+    /// Reads them off a histogram of nanoseconds.
+    pub(crate) fn of(histogram: &Histogram<u64>) -> Self {
         let at = |quantile| millis(histogram.value_at_quantile(quantile));
         Self {
             mean_ms: histogram.mean() / 1e6,

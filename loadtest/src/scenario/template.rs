@@ -1,9 +1,12 @@
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use anyhow::{Context, Result, bail};
 
-use super::{Expect, Scenario};
-use crate::client::Target;
+use super::{Expect, Scenario, VIEWED};
+use crate::{client::Target, visits::Visits};
 
 /// What the placeholders are filled with, the same for every request of a run.
 #[derive(Debug, Clone)]
@@ -11,8 +14,24 @@ pub(crate) struct Fillings {
     pub(crate) key: String,
     /// One is picked for every `{item}`; an id listed twice is picked twice as often.
     pub(crate) items: Vec<String>,
+    /// One moment of one of them is picked for every `"{viewed}"`.
+    pub(crate) visits: Option<Arc<Visits>>,
+    /// The part of all picks that is the first item.
+    pub(crate) hot: f64,
+    /// Needed by scenarios that do what only the shop's server may.
+    pub(crate) secret: Option<String>,
+    /// Decides what is picked: the same requests, in the same order, for the same seed.
+    pub(crate) seed: u64,
     /// Makes event ids and sessions unlike those of any other run.
     pub(crate) run: u64,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Who {
+    pub(crate) visitor: u64,
+    /// How many batches the visitor has sent before.
+    pub(crate) seq: u64,
 }
 
 /// A scenario made ready for one target: bytes with gaps.
@@ -25,13 +44,17 @@ pub(crate) struct Template {
     body: Option<Vec<Piece>>,
     path_items: Vec<String>,
     body_items: Vec<String>,
+    visits: Arc<Visits>,
     visitors: u64,
+    hot: f64,
+    seed: u64,
     run: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Gap {
     Item,
+    Viewed,
     Visitor,
     Session,
     EventId,
@@ -52,14 +75,15 @@ impl Template {
         let mut head = Vec::new();
         let path_key = percent_encoded(&with.key);
         push_text(&mut head, &format!("{} {}", scenario.method, target.base));
-        split(&scenario.path, &path_key, &mut head).context("in `path`")?;
+        split(&scenario.path, &path_key, "", &mut head).context("in `path`")?;
         push_text(&mut head, &format!(" HTTP/1.1\r\nhost: {}\r\n", target.authority()));
         for (name, value) in &scenario.headers {
             if [name, value].into_iter().any(|text| text.contains(['\r', '\n'])) {
                 bail!("the header `{name}` holds a line break");
             }
             push_text(&mut head, &format!("{name}: "));
-            split(value, &with.key, &mut head).with_context(|| format!("in header `{name}`"))?;
+            split(value, &with.key, with.secret.as_deref().unwrap_or_default(), &mut head)
+                .with_context(|| format!("in header `{name}`"))?;
             push_text(&mut head, "\r\n");
         }
         let body = match &scenario.body {
@@ -73,14 +97,21 @@ impl Template {
                 for number in ["{n}", "{seq}"] {
                     text = text.replace(&format!("\"{number}\""), number);
                 }
+                text = text.replace(VIEWED, "{viewed}");
                 let mut pieces = Vec::new();
-                split(&text, &json_escaped(&with.key)?, &mut pieces).context("in `body`")?;
+                split(&text, &json_escaped(&with.key)?, "", &mut pieces).context("in `body`")?;
                 Some(pieces)
             }
         };
-        let asks_for_items = head.iter().chain(body.iter().flatten());
-        if with.items.is_empty() && asks_for_items.into_iter().any(|piece| *piece == Piece::Gap(Gap::Item)) {
+        if head.contains(&Piece::Gap(Gap::Viewed)) {
+            bail!("`{{viewed}}` is a list and has its place in `body` only");
+        }
+        let asks_for = |gap| head.iter().chain(body.iter().flatten()).any(|piece| *piece == Piece::Gap(gap));
+        if with.items.is_empty() && asks_for(Gap::Item) {
             bail!("`{}` needs item ids", scenario.name);
+        }
+        if with.visits.is_none() && asks_for(Gap::Viewed) {
+            bail!("`{}` needs real visits: give a file of them with --visits", scenario.name);
         }
         Ok(Self {
             name: scenario.name.clone(),
@@ -90,20 +121,38 @@ impl Template {
             body,
             path_items: with.items.iter().map(|id| percent_encoded(id)).collect(),
             body_items: with.items.iter().map(|id| json_escaped(id)).collect::<Result<_>>()?,
+            visits: with.visits.clone().unwrap_or_default(),
             visitors: scenario.visitors,
+            hot: with.hot,
+            seed: with.seed,
             run: with.run,
         })
     }
 
-    /// Writes request `n` over `out`; `scratch` is kept by the caller to save allocations.
+    /// Returns who asks when visitors take turns.
+    pub(crate) fn in_turn(&self, n: u64) -> Who {
+        Who { visitor: n % self.visitors, seq: n / self.visitors }
+    }
+
+    /// Tells whether it carries the visitor's batch number.
+    pub(crate) fn is_numbered(&self) -> bool {
+        self.body.iter().flatten().any(|piece| *piece == Piece::Gap(Gap::Seq))
+    }
+
+    /// Writes request `n` over `out`, visitors taking turns; `scratch` is kept by the caller to save allocations.
     pub(crate) fn render(&self, n: u64, now: SystemTime, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
+        self.render_for(n, self.in_turn(n), now, scratch, out);
+    }
+
+    /// Writes request `n` of a visitor over `out`.
+    pub(crate) fn render_for(&self, n: u64, who: Who, now: SystemTime, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
         out.clear();
         scratch.clear();
-        self.fill(&self.head, &self.path_items, n, now, out);
+        self.fill(&self.head, &self.path_items, n, who, now, out);
         match &self.body {
             None => out.extend_from_slice(b"\r\n"),
             Some(body) => {
-                self.fill(body, &self.body_items, n, now, scratch);
+                self.fill(body, &self.body_items, n, who, now, scratch);
                 out.extend_from_slice(b"content-length: ");
                 push_number(out, scratch.len() as u64);
                 out.extend_from_slice(b"\r\n\r\n");
@@ -112,15 +161,19 @@ impl Template {
         }
     }
 
-    fn fill(&self, pieces: &[Piece], items: &[String], n: u64, now: SystemTime, out: &mut Vec<u8>) {
-        let visitor = n % self.visitors;
+    fn fill(&self, pieces: &[Piece], items: &[String], n: u64, who: Who, now: SystemTime, out: &mut Vec<u8>) {
+        let visitor = who.visitor;
         for (index, piece) in (0_u64..).zip(pieces) {
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
                 Piece::Gap(Gap::Item) => {
-                    let drawn = mixed(self.run ^ mixed(n) ^ index) % items.len() as u64;
-                    out.extend_from_slice(items[drawn as usize].as_bytes());
+                    let drawn = self.drawn(n, index);
+                    // Another draw decides whether it is the item everybody looks at: the first.
+                    let is_hot = ((mixed(drawn) >> 11) as f64) < self.hot * (1_u64 << 53) as f64;
+                    let item = if is_hot { 0 } else { (drawn % items.len() as u64) as usize };
+                    out.extend_from_slice(items[item].as_bytes());
                 }
+                Piece::Gap(Gap::Viewed) => self.visits.write(self.drawn(n, index), out),
                 Piece::Gap(Gap::Visitor) => {
                     out.extend_from_slice(b"load-");
                     push_number(out, visitor);
@@ -138,11 +191,22 @@ impl Template {
                     push_number(out, index);
                 }
                 Piece::Gap(Gap::N) => push_number(out, n),
-                Piece::Gap(Gap::Seq) => push_number(out, n / self.visitors),
+                Piece::Gap(Gap::Seq) => push_number(out, who.seq),
                 Piece::Gap(Gap::SentAt) => out.extend_from_slice(rfc3339(now).as_bytes()),
             }
         }
     }
+
+    /// Returns a number for the gap at `index` of request `n`, the same for the same seed.
+    fn drawn(&self, n: u64, index: u64) -> u64 {
+        mixed(self.seed ^ mixed(n) ^ index)
+    }
+}
+
+/// What a placeholder stands for.
+enum Filled<'a> {
+    Text(&'a str),
+    Later(Gap),
 }
 
 fn push_text(pieces: &mut Vec<Piece>, text: &str) {
@@ -153,7 +217,7 @@ fn push_text(pieces: &mut Vec<Piece>, text: &str) {
 }
 
 /// Cuts a text at its placeholders. JSON's own braces are followed by a quote, never by a name.
-fn split(text: &str, key: &str, pieces: &mut Vec<Piece>) -> Result<()> {
+fn split(text: &str, key: &str, secret: &str, pieces: &mut Vec<Piece>) -> Result<()> {
     let mut rest = text;
     while let Some(open) = rest.find('{') {
         push_text(pieces, &rest[..open]);
@@ -165,19 +229,24 @@ fn split(text: &str, key: &str, pieces: &mut Vec<Piece>) -> Result<()> {
             continue;
         }
         let gap = match &after[..length] {
-            "key" => None,
-            "item" => Some(Gap::Item),
-            "visitor" => Some(Gap::Visitor),
-            "session" => Some(Gap::Session),
-            "event_id" => Some(Gap::EventId),
-            "n" => Some(Gap::N),
-            "seq" => Some(Gap::Seq),
-            "sent_at" => Some(Gap::SentAt),
-            unknown => bail!("`{{{unknown}}}` is none of key, item, visitor, session, event_id, n, seq, sent_at, event"),
+            "key" => Filled::Text(key),
+            "secret" if !secret.is_empty() => Filled::Text(secret),
+            "secret" => bail!("`{{secret}}` needs --secret-key, and has its place in `headers` only"),
+            "item" => Filled::Later(Gap::Item),
+            "viewed" => Filled::Later(Gap::Viewed),
+            "visitor" => Filled::Later(Gap::Visitor),
+            "session" => Filled::Later(Gap::Session),
+            "event_id" => Filled::Later(Gap::EventId),
+            "n" => Filled::Later(Gap::N),
+            "seq" => Filled::Later(Gap::Seq),
+            "sent_at" => Filled::Later(Gap::SentAt),
+            unknown => {
+                bail!("`{{{unknown}}}` is none of key, secret, item, viewed, visitor, session, event_id, n, seq, sent_at, event")
+            }
         };
         match gap {
-            Some(gap) => pieces.push(Piece::Gap(gap)),
-            None => push_text(pieces, key),
+            Filled::Later(gap) => pieces.push(Piece::Gap(gap)),
+            Filled::Text(text) => push_text(pieces, text),
         }
         rest = &after[length + 1..];
     }
@@ -203,7 +272,7 @@ fn json_escaped(text: &str) -> Result<String> {
 }
 
 /// Spreads a number over 64 bits (the finisher of SplitMix64): cheap, and the same every time.
-fn mixed(number: u64) -> u64 {
+pub(crate) fn mixed(number: u64) -> u64 {
     let mut bits = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -229,7 +298,7 @@ fn push_hex(out: &mut Vec<u8>, number: u64) {
 }
 
 /// Writes a time as RFC 3339 in UTC, to the millisecond.
-fn rfc3339(time: SystemTime) -> String {
+pub(crate) fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     // Howard Hinnant's civil_from_days, for days after 1970 only.
@@ -256,7 +325,13 @@ mod tests {
     use crate::scenario::BUILT_IN;
 
     fn fillings() -> Fillings {
-        Fillings { key: "pk_a&b".to_owned(), items: vec!["A 1".to_owned(), "B\"2".to_owned(), "Ü/3".to_owned()], run: 0xabcd }
+        let items = vec!["A 1".to_owned(), "B\"2".to_owned(), "Ü/3".to_owned()];
+        let visits = Some(Arc::new(Visits::parse("a b c\nd e").expect("visits")));
+        Fillings { key: "pk_a&b".to_owned(), items, visits, hot: 0.0, secret: Some("sk_1".to_owned()), seed: 1, run: 0xabcd }
+    }
+
+    fn built_in(name: &str) -> &'static str {
+        BUILT_IN.iter().find(|(known, _)| *known == name).expect(name).1
     }
 
     fn rendered(scenario: &str, n: u64) -> (String, String) {
@@ -286,7 +361,7 @@ mod tests {
         for (name, text) in BUILT_IN {
             let events = Scenario::parse(text).expect(name).events;
             let (head, body) = rendered(text, 40_007);
-            if body.is_empty() {
+            if body.is_empty() || name == "catalog-upsert" {
                 continue;
             }
             assert!(head.ends_with(&format!("content-length: {}", body.len())), "{head}");
@@ -307,7 +382,7 @@ mod tests {
     fn event_ids_are_never_repeated_and_items_vary() {
         let (mut ids, mut items) = (HashSet::new(), HashSet::new());
         for n in 0..200 {
-            let (_, body) = rendered(BUILT_IN[4].1, n);
+            let (_, body) = rendered(built_in("beacon-20"), n);
             let body: Value = serde_json::from_str(&body).expect("JSON");
             for event in body["events"].as_array().expect("events") {
                 assert!(ids.insert(event["id"].to_string()), "{event}");
@@ -316,6 +391,25 @@ mod tests {
         }
         assert_eq!(ids.len(), 4_000);
         assert_eq!(items.len(), 3);
+    }
+
+    #[test]
+    fn viewed_are_real_pages_newest_first_and_the_same_for_a_seed() {
+        let viewed = |n| {
+            let (_, body) = rendered(built_in("for-you-visits"), n);
+            let body: Value = serde_json::from_str(&body).expect("JSON");
+            body["context"]["viewed"].to_string()
+        };
+        let seen: HashSet<String> = (0..200).map(viewed).collect();
+        let moments = [r#"["a"]"#, r#"["b","a"]"#, r#"["c","b","a"]"#, r#"["d"]"#, r#"["e","d"]"#];
+        assert_eq!(seen, moments.map(str::to_owned).into());
+        assert_eq!(viewed(7), viewed(7));
+
+        let target: Target = "http://127.0.0.1:1".parse().expect("a target");
+        let scenario = Scenario::parse(built_in("for-you-visits")).expect("a scenario");
+        assert!(scenario.needs_visits());
+        let error = Template::new(&scenario, &target, &Fillings { visits: None, ..fillings() }).expect_err("no visits");
+        assert!(format!("{error:#}").contains("--visits"), "{error:#}");
     }
 
     #[test]
