@@ -368,7 +368,12 @@ impl App {
         }
         let sites = self.sites();
         // Where a catalog has doubled, all of it is read again. A failure means that the process is stopping.
-        let refreshed = move || sites.iter().for_each(|site| site.live.refresh(&site.catalog));
+        let refreshed = move || {
+            for site in &sites {
+                site.live.refresh(&site.catalog);
+                site.live.rank_anew();
+            }
+        };
         let _ = tokio::task::spawn_blocking(refreshed).await;
     }
 

@@ -87,6 +87,8 @@ struct Making {
     overlay: Overlay,
     /// How often items had been described anew when their words were read.
     reworded: u64,
+    /// Items have come, or were described anew, since the rankings were made.
+    unranked: bool,
     /// From where on this node's log was counted; nothing while it has to be read.
     read_from: Option<u64>,
     /// Counts how often the overlay was emptied, so that other nodes' facts are read again too.
@@ -235,7 +237,7 @@ impl Live {
             lists: Arc::default(),
             index,
         };
-        let making = Making { overlay: Overlay::new(settings), reworded, read_from: None, emptied: 0 };
+        let making = Making { overlay: Overlay::new(settings), reworded, unranked: false, read_from: None, emptied: 0 };
         Self { site, node, current: ArcSwap::from_pointee(snapshot), making: Mutex::new(making) }
     }
 
@@ -262,7 +264,8 @@ impl Live {
         self.publish(&mut making, build, index, words, true);
     }
 
-    /// Takes up items that are new, or described anew, since the snapshot was made.
+    /// Takes up items that are new, or described anew, since the snapshot was made, so that they are found and have what is similar. The
+    /// rankings take them up with [`Live::rank_anew`]: they are worked out from all items, and a shop may send one change after the other.
     pub fn refresh(&self, catalog: &Catalog) {
         let mut making = self.making();
         let current = self.current.load_full();
@@ -271,7 +274,17 @@ impl Live {
         if !Arc::ptr_eq(&current.index, &index) || making.reworded != reworded {
             let words = Arc::new(current.words.follow(&index, reworded));
             making.reworded = reworded;
-            self.publish(&mut making, current.build.clone(), index, words, true);
+            self.publish(&mut making, current.build.clone(), index, words, false);
+            making.unranked = true;
+        }
+    }
+
+    /// Ranks anew where items have come or changed since it was last done.
+    pub fn rank_anew(&self) {
+        let mut making = self.making();
+        if making.unranked {
+            let current = self.current.load_full();
+            self.publish(&mut making, current.build.clone(), current.index.clone(), current.words.clone(), true);
         }
     }
 
@@ -326,6 +339,7 @@ impl Live {
         };
         let fresh = making.overlay.fresh(build.as_deref(), &index, &places);
         let lists = if rank {
+            making.unranked = false;
             Arc::new(Lists::new(making.overlay.rank(build.as_deref(), &places), &index, &words))
         } else {
             Arc::clone(&current.lists)

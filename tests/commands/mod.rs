@@ -7,6 +7,7 @@ mod builds;
 mod config;
 mod evaluate;
 mod export;
+mod formats;
 mod import;
 mod keys;
 
