@@ -160,6 +160,7 @@ impl App {
         let minutes = config.collect.shared_id_minutes;
         let shared = redis.as_ref().filter(|_| minutes > 0).map(|redis| SharedIds::new(redis.clone(), minutes));
         let collector = Collector {
+            clock: clock.clone(),
             log,
             dedupe,
             shared,
@@ -302,7 +303,7 @@ impl App {
             warn!(position = from.0, "Redis was started anew; what it may have forgotten is folded again from the event log");
             self.apply.reread(from);
         }
-        tail.lock().unwrap_or_else(PoisonError::into_inner).mark(self.clock.now(), self.apply.handed_over());
+        tail.lock().unwrap_or_else(PoisonError::into_inner).mark(self.clock.steady(), self.apply.handed_over());
     }
 
     /// Returns a site.

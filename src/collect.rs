@@ -20,6 +20,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tracing::debug;
 
+use crate::clock::Clock;
 use crate::event::consent::{Granted, Storage};
 use crate::event::{Consent, Draft, Event, EventId, EventKind, Rejection, VisitorId};
 use crate::event_log::lane::Lane;
@@ -35,6 +36,7 @@ use validate::{Envelope, validate};
 /// Takes events in.
 #[derive(Debug, Clone)]
 pub struct Collector {
+    pub clock: Clock,
     pub log: EventLog,
     pub dedupe: Arc<Dedupe>,
     /// What other nodes keep, where there are any.
@@ -91,7 +93,7 @@ impl Collector {
                         None => Outcome::Drop(DropReason::NoConsent),
                         Some(granted) => {
                             let hash = IdHash::of_event(&event);
-                            match self.dedupe.begin(hash, envelope.received_at) {
+                            match self.dedupe.begin(hash, self.clock.steady()) {
                                 Seen::Duplicate => Outcome::Duplicate,
                                 Seen::InFlight if keep.iter().any(|k| k.hash == Some(hash)) => Outcome::Duplicate,
                                 Seen::InFlight => Outcome::Retry(RetryReason::InFlight),
@@ -226,9 +228,12 @@ fn withdrawals(envelope: &Envelope, known: &HashMap<VisitorId, Consent>, batch: 
 
 fn withdrawal(envelope: &Envelope, visitor: &VisitorId, known: &Consent, said: Consent) -> Option<Keep> {
     let lost = known.purposes.bits() & !said.purposes.bits();
-    if said.at.is_none() || lost == 0 || known.later(said) == *known {
+    let ahead = from_the_future(known, envelope);
+    if said.at.is_none() || lost == 0 || (!ahead && known.later(said) == *known) {
         return None;
     }
+    // It has to count in every order of reading: of two words of one moment the one that allows less holds.
+    let at = if ahead { known.at } else { said.at };
     let granted = Granted::<Storage>::to_record_a_withdrawal(known)?;
     let id = format!("consent-{:032x}", xxhash_rust::xxh3::xxh3_128(format!("{visitor}\0{:?}", said.at).as_bytes()));
     let event = Event {
@@ -243,7 +248,7 @@ fn withdrawal(envelope: &Envelope, visitor: &VisitorId, known: &Consent, said: C
         client_ts: None,
         sent_at: envelope.sent_at,
         received_at: envelope.received_at,
-        consent: said,
+        consent: Consent { at, ..said },
         source: envelope.source,
         items: Vec::new(),
         currency: None,
@@ -258,10 +263,22 @@ fn withdrawal(envelope: &Envelope, visitor: &VisitorId, known: &Consent, said: C
     Some(Keep { event, hash: None, _granted: granted })
 }
 
+/// Returns whether a word on record is dated later than now: the clock was ahead when it came and has been set back since.
+///
+/// Which of it and a new word is the later one cannot be told, so that only what both allow is allowed: a withdrawal counts at once, a new
+/// grant once the clock has caught up.
+fn from_the_future(known: &Consent, envelope: &Envelope) -> bool {
+    known.at > Some(envelope.received_at)
+}
+
 /// Returns the purposes of an event after the word on record has been heard.
 fn overruled(own: Consent, known: Consent, envelope: &Envelope) -> crate::event::Purposes {
     let later = own.later(known).purposes;
-    if envelope.gpc {
+    let unclear = own.at.is_some() && from_the_future(&known, envelope);
+    if unclear {
+        // Not `later`: of a grant on record and a denial now, the denial has to hold.
+        crate::event::Purposes::from_bits(known.purposes.bits() & own.purposes.bits())
+    } else if envelope.gpc {
         // The browser's signal denies now, whatever was granted before.
         crate::event::Purposes::from_bits(later.bits() & own.purposes.bits())
     } else {

@@ -187,8 +187,8 @@ impl Executor {
                 let mut fresh = Vec::new();
                 for event in events {
                     let hash = IdHash::of_event(&event);
-                    let known =
-                        seen.contains(hash)? || app.collector.dedupe.begin(hash, now) != crate::collect::dedupe::Seen::New;
+                    let known = seen.contains(hash)?
+                        || app.collector.dedupe.begin(hash, app.clock.steady()) != crate::collect::dedupe::Seen::New;
                     new.push(!known);
                     if !known {
                         fresh.push(event);

@@ -11,6 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::clock::Steady;
 use crate::config::RateLimit;
 use crate::documents::{DocumentOutcome, DocumentPut, DocumentStore, Documents, Expect};
 use crate::event::ids::{hex, random_hex};
@@ -61,7 +62,7 @@ pub struct Key {
     pub record: KeyRecord,
     /// The record's digest in bytes; nothing matches one that cannot be read.
     sha256: Option<[u8; 32]>,
-    /// When, in microseconds, the bucket will be empty again: the theoretical arrival time of GCRA.
+    /// When, by the steady clock, the bucket will be empty again: the theoretical arrival time of GCRA.
     busy_until: AtomicI64,
 }
 
@@ -73,7 +74,7 @@ impl Key {
     /// Takes one request out of the key's allowance; else returns the seconds to wait.
     ///
     /// The generic cell rate algorithm (ITU-T I.371): one number per key, no lock.
-    pub fn admit(&self, now: Timestamp, limit: RateLimit) -> Result<(), u64> {
+    pub fn admit(&self, now: Steady, limit: RateLimit) -> Result<(), u64> {
         let cost = (1_000_000 / i64::from(limit.requests_per_second)).max(1);
         let burst = cost.saturating_mul(i64::from(limit.burst));
         let taken = self.busy_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |until| {
@@ -242,7 +243,7 @@ mod tests {
         };
         let key = Key::new(record);
         let limit = RateLimit { requests_per_second: 10, burst: 5 };
-        let now = Timestamp(1_000_000_000);
+        let now = Steady(1_000_000_000);
         let admitted = (0..20).filter(|_| key.admit(now, limit).is_ok()).count();
         assert_eq!(admitted, 5);
         assert_eq!(key.admit(now, limit), Err(1));

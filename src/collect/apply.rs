@@ -14,8 +14,9 @@ use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
 use tracing::{error, info, warn};
 
 use crate::catalog::Catalogs;
+use crate::clock::Steady;
 use crate::event::time::SECOND;
-use crate::event::{SiteId, Timestamp, VisitorId};
+use crate::event::{SiteId, VisitorId};
 use crate::event_log::{Committed, LogError, Position, Reader, Reply};
 use crate::metrics::Metrics;
 use crate::profile::store::{ProfilePut, ProfileStore, Profiles, PutOutcome};
@@ -412,7 +413,7 @@ pub fn fold_all<'a>(mut profile: Profile, events: impl Iterator<Item = &'a Commi
 /// than `TAIL` it can be trusted with.
 #[derive(Debug)]
 pub struct Tail {
-    marks: VecDeque<(Timestamp, Position)>,
+    marks: VecDeque<(Steady, Position)>,
 }
 
 /// How much a store may forget. An append-only file synced every second loses two, a replica rarely lags by more than a few.
@@ -421,11 +422,11 @@ const TAIL: i64 = 60 * SECOND;
 impl Tail {
     /// Begins with what the profiles are known to hold.
     pub fn new(checkpoint: Position) -> Self {
-        Self { marks: VecDeque::from([(Timestamp(i64::MIN), checkpoint)]) }
+        Self { marks: VecDeque::from([(Steady(i64::MIN), checkpoint)]) }
     }
 
     /// Notes where the log is now; once a second is enough.
-    pub fn mark(&mut self, now: Timestamp, position: Position) {
+    pub fn mark(&mut self, now: Steady, position: Position) {
         self.marks.push_back((now, position));
         while self.marks.get(1).is_some_and(|(at, _)| *at <= now.plus(-TAIL)) {
             self.marks.pop_front();
@@ -446,7 +447,7 @@ mod tests {
     fn the_last_minute_is_not_trusted() {
         let mut tail = Tail::new(Position(5));
         for second in 0..=200 {
-            tail.mark(Timestamp(second * SECOND), Position(1_000 + second.unsigned_abs()));
+            tail.mark(Steady(second * SECOND), Position(1_000 + second.unsigned_abs()));
             let expected = if second < 60 { 5 } else { 1_000 + second.unsigned_abs() - 60 };
             assert_eq!(tail.safe(), Position(expected), "after {second} s");
         }

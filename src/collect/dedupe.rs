@@ -2,13 +2,15 @@
 //!
 //! In two phases. An id that is being written answers `retry`, because if the write fails the sender must still have
 //! it; `duplicate` is said only once it is durable. The window is a view of the event log: it is filled from the log's
-//! last day when the server starts.
+//! last day when the server starts. Leases and the window are timed by the steady clock: a wall clock that is set by hours
+//! forgets no id and prolongs no lease.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::clock::Steady;
 use crate::event::time::{DAY, MINUTE};
-use crate::event::{Event, SiteId, Timestamp};
+use crate::event::{Event, SiteId};
 
 /// How long an id is remembered, at least; at most twice as long.
 pub const WINDOW: i64 = DAY;
@@ -61,15 +63,15 @@ pub struct Dedupe {
 #[derive(Debug, Default)]
 struct Shard {
     /// Ids and when the lease on them ends.
-    leased: HashMap<IdHash, Timestamp>,
+    leased: HashMap<IdHash, Steady>,
     current: HashSet<IdHash>,
     previous: HashSet<IdHash>,
-    current_since: Option<Timestamp>,
+    current_since: Option<Steady>,
 }
 
 impl Shard {
     /// Two generations of a window each: an id lives for one to two windows without a time of its own.
-    fn turn(&mut self, now: Timestamp) {
+    fn turn(&mut self, now: Steady) {
         let since = *self.current_since.get_or_insert(now);
         if now.since(since) >= WINDOW {
             self.previous = std::mem::take(&mut self.current);
@@ -96,7 +98,7 @@ impl Dedupe {
     }
 
     /// Asks about an id and leases it if it is new.
-    pub fn begin(&self, hash: IdHash, now: Timestamp) -> Seen {
+    pub fn begin(&self, hash: IdHash, now: Steady) -> Seen {
         let mut shard = self.shard(hash);
         shard.turn(now);
         if shard.current.contains(&hash) || shard.previous.contains(&hash) {
@@ -136,14 +138,14 @@ mod tests {
     fn retry_until_durable_then_duplicate() {
         let dedupe = Dedupe::new();
         let id = IdHash::of(&SiteId::default_site(), "a");
-        let now = Timestamp(0);
+        let now = Steady(0);
         assert_eq!(dedupe.begin(id, now), Seen::New);
         assert_eq!(dedupe.begin(id, now), Seen::InFlight);
         dedupe.release(id);
         assert_eq!(dedupe.begin(id, now), Seen::New);
         dedupe.commit(id);
         assert_eq!(dedupe.begin(id, now), Seen::Duplicate);
-        assert_eq!(dedupe.begin(id, Timestamp(WINDOW - 1)), Seen::Duplicate);
+        assert_eq!(dedupe.begin(id, Steady(WINDOW - 1)), Seen::Duplicate);
         assert_eq!(dedupe.begin(IdHash::of(&SiteId::parse("b").unwrap(), "a"), now), Seen::New, "another site");
     }
 
@@ -151,23 +153,23 @@ mod tests {
     fn a_lost_lease_ends() {
         let dedupe = Dedupe::new();
         let id = IdHash::of(&SiteId::default_site(), "a");
-        assert_eq!(dedupe.begin(id, Timestamp(0)), Seen::New);
-        assert_eq!(dedupe.begin(id, Timestamp(LEASE)), Seen::New);
+        assert_eq!(dedupe.begin(id, Steady(0)), Seen::New);
+        assert_eq!(dedupe.begin(id, Steady(LEASE)), Seen::New);
     }
 
     #[test]
     fn an_id_is_remembered_for_at_least_a_day_and_not_for_ever() {
         let dedupe = Dedupe::new();
         let id = |n: i64| IdHash::of(&SiteId::default_site(), &n.to_string());
-        dedupe.begin(id(0), Timestamp(0));
+        dedupe.begin(id(0), Steady(0));
         dedupe.commit(id(0));
         for step in 1..=30 {
-            let now = Timestamp(step * WINDOW / 10);
+            let now = Steady(step * WINDOW / 10);
             dedupe.begin(id(step), now);
             if step < 10 {
                 assert_eq!(dedupe.begin(id(0), now), Seen::Duplicate, "step {step}");
             }
         }
-        assert_eq!(dedupe.begin(id(0), Timestamp(4 * WINDOW)), Seen::New);
+        assert_eq!(dedupe.begin(id(0), Steady(4 * WINDOW)), Seen::New);
     }
 }

@@ -75,7 +75,7 @@ impl Caller {
                 return Err(Problem::new(Code::OriginNotAllowed, detail));
             }
         }
-        if let Err(seconds) = key.admit(now, app.config.rate_limit) {
+        if let Err(seconds) = key.admit(app.clock.steady(), app.config.rate_limit) {
             app.metrics.rate_limited.inc();
             return Err(Problem::new(Code::RateLimited, "This key has used up its allowance.").retry_after(seconds));
         }

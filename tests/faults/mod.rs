@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a fault that cannot be caused is a test that fails")]
 
 mod builds;
+mod clock;
 mod disk;
 mod kill;
 mod redis;
