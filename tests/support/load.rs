@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::server::{Answer, Server};
 
+/// How long profiles may take to catch up.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How many visitors take turns.
 const VISITORS: u64 = 12;
 
@@ -110,18 +112,20 @@ pub(crate) fn settles(server: &Server, secret: &str, answered: &Answered) {
         let mut latest: Vec<&String> = items.iter().collect();
         latest.sort_by_key(|item| std::cmp::Reverse(item.trim_start_matches("item-").parse::<u64>().unwrap()));
         latest.truncate(20);
-        let mut last = String::new();
-        let wanted = format!("{latest:?}");
-        let caught_up = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            server.eventually("", || {
-                let answer = get(server, secret, &format!("/v1/recommendations/recently-viewed?visitor_id={visitor}&count=20"));
-                let answer: Value = answer.json();
-                let shown: Vec<&str> =
-                    answer["items"].as_array().unwrap().iter().map(|i| i["item_id"].as_str().unwrap()).collect();
-                last = format!("{shown:?}");
-                shown == latest
-            })
-        }));
-        assert!(caught_up.is_ok(), "the profile of {visitor} never held all that was acknowledged:\n{last}\n{wanted}");
+        let since = Instant::now();
+        let shown = loop {
+            let answer =
+                get(server, secret, &format!("/v1/recommendations/recently-viewed?visitor_id={visitor}&count=20")).json();
+            let items = answer["items"].as_array().unwrap().iter();
+            let shown: Vec<String> = items.map(|item| item["item_id"].as_str().unwrap().to_owned()).collect();
+            if shown.iter().eq(latest.iter().copied()) || since.elapsed() > PATIENCE {
+                break shown;
+            }
+            thread::sleep(Duration::from_millis(20));
+        };
+        assert!(
+            shown.iter().eq(latest.iter().copied()),
+            "the profile of {visitor} holds {shown:?}, acknowledged were {latest:?}"
+        );
     }
 }

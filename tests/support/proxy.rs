@@ -40,7 +40,7 @@ impl Proxy {
                 std::thread::spawn(move || pass(from_client, to_server, &|| (0, 0)));
                 let (kind, delay) = (Arc::clone(&kind), Arc::clone(&delay));
                 std::thread::spawn(move || {
-                    pass(server, client, &|| (kind.load(Ordering::Relaxed), delay.load(Ordering::Relaxed)))
+                    pass(server, client, &|| (kind.load(Ordering::Relaxed), delay.load(Ordering::Relaxed)));
                 });
             }
         });
