@@ -19,7 +19,7 @@ use crate::documents::embedded::EmbeddedDocuments;
 use crate::documents::redis::RedisDocuments;
 use crate::documents::{DocumentPut, DocumentStore, Documents, Expect};
 use crate::event::SiteId;
-use crate::event_log::{EventLog, LogError, LogSettings, Position, Reader};
+use crate::event_log::{Archive, EventLog, LogError, LogSettings, Position, Reader};
 use crate::keys::{Keys, SYSTEM};
 use crate::live::fact::Pseudonyms;
 use crate::live::follow::{Follower, Log};
@@ -52,6 +52,8 @@ pub struct App {
     pub metrics: Metrics,
     pub paths: Paths,
     pub node: u64,
+    /// Where sealed parts of the log go.
+    pub archive: Archive,
     pub engine: Embedded,
     pub documents: Documents,
     pub profiles: Profiles,
@@ -118,7 +120,8 @@ impl App {
                 (profiles, Documents::Redis(Box::new(RedisDocuments::new(redis.clone()))), Some(redis))
             }
         };
-        let node = node_id(data_dir)?;
+        let node = paths.node().map_err(|source| AppError::DataDir { path: data_dir.join("node-id"), source })?;
+        let archive = paths.archive()?;
         let secrets = Secrets::open(&documents, &mut rand::make_rng::<rand::rngs::StdRng>()).await?;
         let keys = Keys::open(documents.clone()).await?;
         let catalogs = Arc::new(Catalogs::new(documents.clone()));
@@ -135,7 +138,7 @@ impl App {
             catalogs: catalogs.clone(),
             metrics: metrics.clone(),
             log_dir: paths.log.clone(),
-            archive_dir: paths.archive.clone(),
+            archive: archive.clone(),
         };
         let settings =
             LogSettings { segment_bytes: config.events.segment_mib << 20, queue: config.events.queue, ..LogSettings::default() };
@@ -155,7 +158,7 @@ impl App {
             warn!(bytes = recovery.truncated_bytes, "The event log ended in a write that was never acknowledged; it was cut off");
         }
         // After the log was opened: what it cut off was never acknowledged, and must not pass for known.
-        fill(&dedupe, &paths, &clock)?;
+        fill(&dedupe, &paths, &archive, &clock)?;
         apply.start(queues, &parts, Position(checkpoint), recovery.end);
         let minutes = config.collect.shared_id_minutes;
         let shared = redis.as_ref().filter(|_| minutes > 0).map(|redis| SharedIds::new(redis.clone(), minutes));
@@ -174,6 +177,7 @@ impl App {
             metrics,
             paths,
             node,
+            archive,
             engine,
             documents,
             profiles,
@@ -404,7 +408,7 @@ impl App {
         Log {
             log: self.collector.log.clone(),
             log_dir: self.paths.log.clone(),
-            archive_dir: self.paths.archive.clone(),
+            archive: self.archive.clone(),
             node: self.node,
             names: Pseudonyms::new(self.secrets.pseudonym_key()),
         }
@@ -447,7 +451,7 @@ impl App {
     /// Turns closed segments of the log into Parquet; with `rotate`, the current one too.
     pub async fn seal(&self, rotate: bool) -> Result<usize, LogError> {
         let log = self.collector.log.clone();
-        let (dir, archive) = (self.paths.log.clone(), self.paths.archive.clone());
+        let (dir, archive) = (self.paths.log.clone(), self.archive.clone());
         let sealed = tokio::task::spawn_blocking(move || {
             if rotate {
                 log.rotate()?;
@@ -484,30 +488,21 @@ async fn site_ids(config: &Config, documents: &Documents) -> Result<Vec<SiteId>,
     }
 }
 
-/// Returns this node's number, made once and kept with its log.
-pub fn node_id(data_dir: &Path) -> Result<u64, AppError> {
-    let path = data_dir.join("node-id");
-    let failed = |source| AppError::DataDir { path: path.clone(), source };
-    match std::fs::read_to_string(&path) {
-        Ok(text) => text.trim().parse().map_err(|_| failed(std::io::Error::other("it holds no number"))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            // Within 2^53, so that the number survives JSON.
-            let id: u64 = rand::random::<u64>() >> 11;
-            std::fs::write(&path, id.to_string()).map_err(failed)?;
-            Ok(id)
-        }
-        Err(error) => Err(failed(error)),
-    }
-}
-
 /// Fills the window of known ids from the log's last day.
-fn fill(dedupe: &Dedupe, paths: &Paths, clock: &Clock) -> Result<(), LogError> {
+fn fill(dedupe: &Dedupe, paths: &Paths, archive: &Archive, clock: &Clock) -> Result<(), LogError> {
     let since = clock.now().plus(-dedupe::WINDOW);
-    for committed in Reader::since_received(&paths.log, &paths.archive, since)? {
+    for committed in Reader::since_received(&paths.log, archive, since)? {
         match committed {
             Ok(committed) if committed.event.received_at >= since => dedupe.commit(IdHash::of_event(&committed.event)),
             Ok(_) => {}
-            Err(error) => warn!(%error, "A part of the event log cannot be read"),
+            Err(error @ (LogError::Corrupt { .. } | LogError::Missing { .. })) => {
+                warn!(%error, "A part of the event log cannot be read");
+            }
+            Err(error) => {
+                // Tried again it would only be met again: an archive out of reach must not keep the service from starting.
+                warn!(%error, "The last day cannot be read; a second try of an event received then may count twice");
+                break;
+            }
         }
     }
     Ok(())

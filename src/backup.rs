@@ -110,10 +110,11 @@ pub fn backup(
         target.write(ENTRIES, |out| entries::write(store, out))?;
     }
     target.copy(&paths.data.join(NODE_ID), NODE_ID)?;
-    event_log::copy::parts(&paths.log, &paths.archive, |part| {
+    let archive = paths.archive()?;
+    event_log::copy::parts(&paths.log, |part| {
         let (from, folder, name) = match part {
             event_log::copy::Part::Log(name) => (paths.log.join(name), LOG, name),
-            event_log::copy::Part::Archive(name) => (paths.archive.join(name), ARCHIVE, name),
+            event_log::copy::Part::Archive(name) => (archive.describe(name), ARCHIVE, name),
         };
         target.copy(&from, &format!("{folder}/{}", slashed(name)))
     })?;
@@ -206,13 +207,14 @@ fn fill(from: &Path, manifest: &Path, backup: &Backup, aside: &Path) -> Result<(
 /// Moves what is whole to where it belongs.
 fn move_in(aside: &Path, paths: &Paths) -> Result<(), BackupError> {
     let archive = aside.join(ARCHIVE);
-    if archive.exists() && paths.archive != paths.data.join(ARCHIVE) {
-        claim(&paths.archive)?;
+    let folder = paths.archive_folder();
+    if archive.exists() && folder != paths.data.join(ARCHIVE) {
+        claim(&folder)?;
         for name in files_below(&archive)? {
-            let mut target = Target { root: paths.archive.clone(), files: Vec::new() };
+            let mut target = Target { root: folder.clone(), files: Vec::new() };
             target.copy(&archive.join(&name), &slashed(&name))?;
         }
-        sync_folders(&paths.archive)?;
+        sync_folders(&folder)?;
         fs::remove_dir_all(&archive).map_err(BackupError::io("remove", &archive))?;
     }
     for entry in fs::read_dir(aside).map_err(BackupError::io("list", aside))? {

@@ -29,7 +29,7 @@ use serde_json::json;
 use crate::config;
 use crate::event::time::{DAY, HOUR, SECOND};
 use crate::event::{SiteId, Timestamp};
-use crate::event_log::LogError;
+use crate::event_log::{Archive, LogError};
 use groups::Learned;
 
 /// Entries kept of the lists of popular and trending items.
@@ -79,7 +79,7 @@ pub struct Built {
 pub struct Order<'a> {
     pub site: &'a SiteId,
     pub log_dir: &'a Path,
-    pub archive_dir: &'a Path,
+    pub archive: &'a Archive,
     pub models_dir: &'a Path,
     pub settings: &'a config::Build,
     pub node: u64,
@@ -105,7 +105,7 @@ pub fn build(
 ) -> Result<Built, BuildError> {
     let started = clock();
     stage("reading the event log");
-    let learned = groups::read(order.site, order.log_dir, order.archive_dir, order.settings.visitor_cap_per_day)?;
+    let learned = groups::read(order.site, (order.node, order.log_dir), order.archive, order.settings.visitor_cap_per_day)?;
     let Some(newest) = learned.newest.filter(|_| !learned.items.is_empty()) else {
         return Err(BuildError::NothingToLearn(order.site.clone()));
     };
@@ -438,7 +438,7 @@ fn manifest(
         created_at: order.now.0,
         window: Window { from: learned.oldest.unwrap_or(newest).0, to: newest.0 },
         counts: counts.into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
-        log_position: learned.position.iter().map(|p| (order.node.to_string(), p.0)).collect(),
+        log_position: learned.positions.iter().map(|(node, position)| (node.to_string(), position.0)).collect(),
         parameters: parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         evaluation,
         ..Manifest::default()

@@ -125,12 +125,9 @@ struct Archive {
 }
 
 impl Events {
-    /// Returns the folder of the Parquet files.
-    pub fn archive_dir(&self, data_dir: &Path) -> PathBuf {
-        match self.archive.url.as_str() {
-            "" => data_dir.join("archive"),
-            url => PathBuf::from(url.strip_prefix("file://").unwrap_or(url)),
-        }
+    /// Returns where the Parquet files go: a folder, or nothing for the data directory's own.
+    pub fn archive_url(&self) -> &str {
+        &self.archive.url
     }
 }
 

@@ -175,9 +175,8 @@ impl Executor {
             }
             Request::ImportBegin { site } => {
                 app.ensure_site(&site).await?;
-                let (engine, paths) = (app.engine.clone(), app.paths.clone());
-                let index =
-                    tokio::task::spawn_blocking(move || SeenIndex::up_to_date(engine, &paths.log, &paths.archive)).await?;
+                let (engine, log, archive) = (app.engine.clone(), app.paths.log.clone(), app.archive.clone());
+                let index = tokio::task::spawn_blocking(move || SeenIndex::up_to_date(engine, &log, &archive)).await?;
                 self.seen = Some(index?);
                 Answer::Done
             }

@@ -21,7 +21,15 @@
 //! <archive>/site=default/date=2026-11-23/part-00000000000000000000.parquet
 //! ```
 //!
-//! Where a manifest and a segment have the same start, the manifest holds: the segment is about to be deleted.
+//! Where a manifest and a segment have the same start, the manifest holds: the segment is about to be deleted. An archive
+//! that is named in the configuration may be shared by several nodes ([`archive`]): there the
+//! names of files carry the node, and the manifests lie beside them too, so that each node reads all ([`nodes`]).
+//!
+//! # Several nodes
+//!
+//! Each node has a log of its own, so across nodes an event's place is (node, position). [`NodesReader`] merges the logs:
+//! each stays in its own order, and among the next events of all the one received first comes first; of the same moment,
+//! the one of the smaller node number.
 //!
 //! # Damage
 //!
@@ -32,12 +40,14 @@
 //! durable; so a broken frame with a mark somewhere behind it had once been whole.
 
 pub mod append;
+pub mod archive;
 pub mod codec;
 pub mod copy;
 mod fault;
 pub mod frame;
 pub mod lane;
 pub mod manifest;
+pub mod nodes;
 mod parquet_read;
 mod parquet_schema;
 mod parquet_write;
@@ -60,6 +70,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use append::{Durable, EventLog};
+pub use archive::Archive;
+pub use nodes::{FromNode, NodesReader};
 pub use reader::Reader;
 pub use recover::Recovery;
 pub use seal::{Sealed, seal_ready};
@@ -151,7 +163,7 @@ pub enum LogError {
 
 impl LogError {
     /// Returns a function that adds to an I/O error what was being done to which file.
-    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_path_buf(), source }
     }
 

@@ -65,7 +65,7 @@ async fn rebuild(app: &App, site: &SiteId, through: Position) -> Result<Replayed
     let engine = Embedded::open(&folder)?;
     let rebuilt = EmbeddedProfiles::new(engine.clone());
     let mut report = Replayed::default();
-    let mut reader = Reader::open(&app.paths.log, &app.paths.archive, Position::START)?;
+    let mut reader = Reader::open(&app.paths.log, &app.archive, Position::START)?;
     loop {
         let mut chunk: BTreeMap<String, Vec<Committed>> = BTreeMap::new();
         let mut read = 0;

@@ -1,12 +1,12 @@
 //! From the log to sessions and baskets.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use crate::collect::dedupe::IdHash;
 use crate::event::time::SESSION_SILENCE;
 use crate::event::{Event, EventKind, ItemId, Signal, SiteId, Timestamp};
-use crate::event_log::{LogError, Position, Reader};
+use crate::event_log::{Archive, FromNode, LogError, NodesReader, Position};
 
 /// What an interaction is worth for popularity, relative to a view; the live overlay counts alike.
 pub const VIEW: f32 = 1.0;
@@ -23,8 +23,8 @@ pub struct Learned {
     pub interest: Vec<Interest>,
     pub oldest: Option<Timestamp>,
     pub newest: Option<Timestamp>,
-    /// The last record that was read.
-    pub position: Option<Position>,
+    /// The last record that was read of each node.
+    pub positions: BTreeMap<u64, Position>,
     pub events: u64,
     pub visitors: u64,
     /// Events that may not be learnt from.
@@ -96,10 +96,10 @@ struct Gather {
     basket_of: HashMap<BasketKey, usize>,
 }
 
-/// Reads what one site's log teaches: events with consent for analytics, each once.
+/// Reads what the logs of all nodes teach about one site, `node`'s own from its folder: events with consent for analytics, each once.
 ///
 /// One visitor teaches no more than `cap` interactions with an item a day, so that nobody can push a product alone.
-pub fn read(site: &SiteId, log_dir: &Path, archive_dir: &Path, cap: u32) -> Result<Learned, LogError> {
+pub fn read(site: &SiteId, (node, log_dir): (u64, &Path), archive: &Archive, cap: u32) -> Result<Learned, LogError> {
     let mut gather = Gather {
         cap,
         learned: Learned::default(),
@@ -111,9 +111,9 @@ pub fn read(site: &SiteId, log_dir: &Path, archive_dir: &Path, cap: u32) -> Resu
         baskets: Vec::new(),
         basket_of: HashMap::new(),
     };
-    for committed in Reader::open(log_dir, archive_dir, Position::START)? {
-        let committed = committed?;
-        gather.learned.position = Some(committed.position);
+    for committed in NodesReader::open(log_dir, archive, node)? {
+        let FromNode { node, committed } = committed?;
+        gather.learned.positions.insert(node, committed.position);
         if committed.event.site == *site {
             gather.take(&committed.event);
         }

@@ -42,16 +42,16 @@ impl Build {
         let paths = Paths::new(&context.data_dir, &context.config);
         let progress = Progress::spinner("building");
         let built = tokio::task::spawn_blocking({
-            let (site, config, data_dir) = (self.site.clone(), context.config.clone(), context.data_dir.clone());
+            let (site, config) = (self.site.clone(), context.config.clone());
             move || -> anyhow::Result<Built> {
                 let started = std::time::Instant::now();
                 let order = Order {
                     site: &site,
                     log_dir: &paths.log,
-                    archive_dir: &paths.archive,
+                    archive: &paths.archive()?,
                     models_dir: &paths.models(&site),
                     settings: &config.build,
-                    node: crate::app::node_id(&data_dir)?,
+                    node: paths.node()?,
                     now: Clock::System.now(),
                     tune: self.tune,
                 };

@@ -198,7 +198,7 @@ async fn learn(app: &Arc<App>, site: &Arc<Site>) -> anyhow::Result<()> {
         let order = Order {
             site: &of.id,
             log_dir: &building.paths.log,
-            archive_dir: &building.paths.archive,
+            archive: &building.archive,
             models_dir: &of.models_dir,
             settings: &settings,
             node: building.node,

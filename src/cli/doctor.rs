@@ -39,7 +39,7 @@ impl Doctor {
         }
         if paths.log.exists() {
             let (mut events, mut damage) = (0u64, Vec::new());
-            for committed in Reader::open(&paths.log, &paths.archive, Position::START)? {
+            for committed in Reader::open(&paths.log, &paths.archive()?, Position::START)? {
                 match committed {
                     Ok(_) => events += 1,
                     Err(error) => damage.push(error.to_string()),

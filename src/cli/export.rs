@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Context, site};
 use crate::event::{SiteId, json};
-use crate::event_log::{Position, Reader};
+use crate::event_log::NodesReader;
 use crate::paths::Paths;
 
 #[derive(Debug, Args)]
@@ -49,8 +49,10 @@ impl Export {
 
     fn write(&self, paths: &Paths, out: impl Write) -> anyhow::Result<()> {
         let mut out = BufWriter::with_capacity(1 << 16, out);
-        for committed in Reader::open(&paths.log, &paths.archive, Position::START)? {
-            let committed = committed?;
+        let archive = paths.archive()?;
+        // The number only tells this node from others, and an export writes nothing: none is made where none is needed.
+        for committed in NodesReader::open(&paths.log, &archive, archive.node().unwrap_or_default())? {
+            let committed = committed?.committed;
             if committed.event.site == self.site {
                 let line = Value::Object(json::event_to_map(&committed.event, Some(committed.position.0)));
                 match writeln!(out, "{line}") {

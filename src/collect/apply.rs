@@ -17,7 +17,7 @@ use crate::catalog::Catalogs;
 use crate::clock::Steady;
 use crate::event::time::SECOND;
 use crate::event::{SiteId, VisitorId};
-use crate::event_log::{Committed, LogError, Position, Reader, Reply};
+use crate::event_log::{Archive, Committed, LogError, Position, Reader, Reply};
 use crate::metrics::Metrics;
 use crate::profile::store::{ProfilePut, ProfileStore, Profiles, PutOutcome};
 use crate::profile::{Profile, fold};
@@ -40,7 +40,7 @@ pub struct ApplyParts {
     pub catalogs: Arc<Catalogs>,
     pub metrics: Metrics,
     pub log_dir: PathBuf,
-    pub archive_dir: PathBuf,
+    pub archive: Archive,
 }
 
 /// Hands durable events to the workers.
@@ -300,7 +300,7 @@ impl Worker {
     /// Reads the log from where the profiles stopped to its end.
     async fn catch_up(&mut self) {
         let Some(from) = self.behind else { return };
-        let mut reader = match Reader::open(&self.parts.log_dir, &self.parts.archive_dir, from) {
+        let mut reader = match Reader::open(&self.parts.log_dir, &self.parts.archive, from) {
             Ok(reader) => reader,
             Err(error) => return self.unreadable(&error),
         };

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::dedupe::IdHash;
-use crate::event_log::{LogError, Position, Reader};
+use crate::event_log::{Archive, LogError, Position, Reader};
 use crate::store_engine::StoreError;
 use crate::store_engine::embedded::{Embedded, Table};
 
@@ -31,9 +31,9 @@ pub struct SeenIndex {
 
 impl SeenIndex {
     /// Returns the index after reading what the log has gained since last time.
-    pub fn up_to_date(engine: Embedded, log_dir: &Path, archive_dir: &Path) -> Result<Self, SeenIndexError> {
+    pub fn up_to_date(engine: Embedded, log_dir: &Path, archive: &Archive) -> Result<Self, SeenIndexError> {
         let through = engine.meta_get(THROUGH)?.and_then(|b| b.try_into().ok()).map_or(0, u64::from_be_bytes);
-        let mut reader = Reader::open(log_dir, archive_dir, Position(through))?;
+        let mut reader = Reader::open(log_dir, archive, Position(through))?;
         let mut last = None;
         loop {
             let mut batch = Vec::with_capacity(BATCH);

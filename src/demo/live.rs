@@ -79,7 +79,7 @@ impl Demo {
     /// Renews the panel each second, for as long as the demo runs. What it shows is read from the log, as any reader of
     /// the log would see it.
     pub async fn watch(self: Arc<Self>, app: Arc<App>, site: Arc<Site>) {
-        let Ok(mut reader) = Reader::open(&app.paths.log, &app.paths.archive, Position::START) else { return };
+        let Ok(mut reader) = Reader::open(&app.paths.log, &app.archive, Position::START) else { return };
         let mut build = None;
         loop {
             for committed in reader.by_ref().flatten() {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::event_log::Reader;
 use crate::event_log::arbitrary::sample;
 use crate::event_log::segment::{self, HEADER_BYTES};
+use crate::event_log::{Archive, Reader};
 
 /// Opens a log that answers as soon as events are durable, and tells of them.
 fn open(dir: &Path, settings: LogSettings) -> (EventLog, Recovery, Receiver<Vec<Committed>>) {
@@ -32,7 +32,7 @@ fn append(log: &EventLog, events: Vec<Event>) -> Result<(), LogError> {
 }
 
 fn read(dir: &Path) -> Vec<Committed> {
-    Reader::open(dir, &dir.join("archive"), Position::START).unwrap().collect::<Result<_, _>>().unwrap()
+    Reader::open(dir, &Archive::own(&dir.join("archive")), Position::START).unwrap().collect::<Result<_, _>>().unwrap()
 }
 
 fn small() -> LogSettings {
@@ -123,7 +123,7 @@ fn damage_in_the_middle_is_reported_and_kept_apart() {
     log.close();
     assert_eq!(fs::read(&path).unwrap().len(), length);
 
-    let found: Vec<_> = Reader::open(dir.path(), dir.path(), Position::START).unwrap().collect();
+    let found: Vec<_> = Reader::open(dir.path(), &Archive::own(dir.path()), Position::START).unwrap().collect();
     assert_eq!(found[0].as_ref().unwrap(), &all[0]);
     match &found[1] {
         Err(LogError::Corrupt { file, offset, .. }) => assert_eq!((file, *offset), (&path, hurt as u64)),

@@ -19,7 +19,7 @@ pub enum Part<'a> {
 ///
 /// Sealing may go on meanwhile: a segment that is gone by now has its manifest, which is handed over instead. The last segment may end
 /// in a commit that is not whole; opening a copy cuts it off, as after a crash.
-pub fn parts<E: From<LogError>>(dir: &Path, archive: &Path, mut each: impl FnMut(Part<'_>) -> Result<(), E>) -> Result<(), E> {
+pub fn parts<E: From<LogError>>(dir: &Path, mut each: impl FnMut(Part<'_>) -> Result<(), E>) -> Result<(), E> {
     let mut from = Position::START;
     loop {
         let list = segment::list(dir)?;
@@ -36,7 +36,7 @@ pub fn parts<E: From<LogError>>(dir: &Path, archive: &Path, mut each: impl FnMut
         } else {
             let manifest = Manifest::read(dir, start)?;
             for file in &manifest.files {
-                each(Part::Archive(&name(archive, &archive.join(&file.path))))?;
+                each(Part::Archive(&file.path))?;
             }
             each(Part::Log(&name(dir, &segment::manifest_path(dir, start))))?;
         }

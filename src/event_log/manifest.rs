@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::archive::{Archive, manifest_name};
 use super::segment::{self, Place};
 use super::{LogError, Position};
 use crate::event::Timestamp;
@@ -43,14 +44,25 @@ impl Manifest {
     pub fn read(dir: &Path, start: Position) -> Result<Self, LogError> {
         let path = segment::manifest_path(dir, start);
         let text = fs::read(&path).map_err(LogError::io("read", &path))?;
-        let manifest: Self = serde_json::from_slice(&text)
-            .map_err(|e| LogError::corrupt(&path, 0, format!("the manifest cannot be read: {e}")))?;
+        Self::parse(&text, &path, start)
+    }
+
+    /// Reads a node's manifest in a shared archive, or returns nothing where there is none.
+    pub(super) fn in_archive(archive: &Archive, node: u64, start: Position) -> Result<Option<Self>, LogError> {
+        let path = archive.describe(&manifest_name(node, start));
+        archive.manifest(node, start)?.map(|text| Self::parse(&text, &path, start)).transpose()
+    }
+
+    /// Reads what a manifest says, wherever it was.
+    pub(super) fn parse(text: &[u8], path: &Path, start: Position) -> Result<Self, LogError> {
+        let manifest: Self =
+            serde_json::from_slice(text).map_err(|e| LogError::corrupt(path, 0, format!("the manifest cannot be read: {e}")))?;
         if manifest.format != FORMAT {
             let what = format!("the manifest has format {}, this program reads format {FORMAT}", manifest.format);
-            return Err(LogError::corrupt(&path, 0, what));
+            return Err(LogError::corrupt(path, 0, what));
         }
         if manifest.start != start || manifest.end < start {
-            return Err(LogError::corrupt(&path, 0, "the manifest belongs to another position"));
+            return Err(LogError::corrupt(path, 0, "the manifest belongs to another position"));
         }
         Ok(manifest)
     }

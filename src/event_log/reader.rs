@@ -1,7 +1,9 @@
 //! Reading the log in order, wherever its parts live by now.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::archive::{Archive, manifest_name};
 use super::manifest::Manifest;
 use super::raw::{Next, RawSegment};
 use super::sealed::SealedSegment;
@@ -20,13 +22,31 @@ const ATTEMPTS: usize = 5;
 /// the first error.
 #[derive(Debug)]
 pub struct Reader {
-    dir: PathBuf,
-    archive: PathBuf,
+    whose: Whose,
+    archive: Archive,
     /// Everything before was given or is not wanted.
     from: Position,
     /// Where the part before ended, once there was one: the next must start there.
     ended: Option<Position>,
     current: Option<Part>,
+}
+
+/// Whose log is read, and so where its parts are named.
+#[derive(Debug)]
+enum Whose {
+    /// This node's, in its folder.
+    Own(PathBuf),
+    /// Another node's: what it has sealed into the archive.
+    Other(u64),
+}
+
+impl Whose {
+    fn list(&self, archive: &Archive) -> Result<BTreeMap<Position, Place>, LogError> {
+        match self {
+            Self::Own(dir) => segment::list(dir),
+            Self::Other(node) => Ok(archive.starts(*node)?.into_iter().map(|start| (start, Place::Sealed)).collect()),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -37,15 +57,20 @@ enum Part {
 
 impl Reader {
     /// Opens the log at the first record that is not before `from`. Parts that lie before it are not opened.
-    pub fn open(dir: &Path, archive: &Path, from: Position) -> Result<Self, LogError> {
+    pub fn open(dir: &Path, archive: &Archive, from: Position) -> Result<Self, LogError> {
         segment::list(dir)?;
-        Ok(Self { dir: dir.to_path_buf(), archive: archive.to_path_buf(), from, ended: None, current: None })
+        Ok(Self { whose: Whose::Own(dir.to_path_buf()), archive: archive.clone(), from, ended: None, current: None })
+    }
+
+    /// Opens what another node has sealed into a shared archive, from its beginning.
+    pub(super) fn of_other(node: u64, archive: &Archive) -> Self {
+        Self { whose: Whose::Other(node), archive: archive.clone(), from: Position::START, ended: None, current: None }
     }
 
     /// Opens the log so that everything received since then is given, and as little as possible of what was before.
     ///
     /// Sealed segments are left out while all they hold was received earlier.
-    pub fn since_received(dir: &Path, archive: &Path, received_at: Timestamp) -> Result<Self, LogError> {
+    pub fn since_received(dir: &Path, archive: &Archive, received_at: Timestamp) -> Result<Self, LogError> {
         let mut from = Position::START;
         for (start, place) in segment::list(dir)? {
             from = start;
@@ -88,7 +113,7 @@ impl Reader {
                     }
                     // Once there is a later segment, nothing is added to this one: but something may just have been.
                     let start = raw.start;
-                    let Some(next) = segment::list(&self.dir)?.into_keys().find(|&s| s > start) else {
+                    let Some(next) = self.whose.list(&self.archive)?.into_keys().find(|&s| s > start) else {
                         return Ok(None);
                     };
                     match raw.next(self.from)? {
@@ -111,6 +136,16 @@ impl Reader {
         }
     }
 
+    fn manifest(&self, start: Position) -> Result<Manifest, LogError> {
+        match self.whose {
+            Whose::Own(ref dir) => Manifest::read(dir, start),
+            Whose::Other(node) => Manifest::in_archive(&self.archive, node, start)?.ok_or_else(|| {
+                let path = self.archive.describe(&manifest_name(node, start));
+                LogError::io("read", &path)(std::io::ErrorKind::NotFound.into())
+            }),
+        }
+    }
+
     fn leave(&mut self, end: Position) {
         self.current = None;
         self.ended = Some(end);
@@ -130,7 +165,7 @@ impl Reader {
     }
 
     fn try_part(&mut self) -> Result<Option<Part>, LogError> {
-        let parts = segment::list(&self.dir)?;
+        let parts = self.whose.list(&self.archive)?;
         let holding = parts.range(..=self.from).next_back();
         for (&start, place) in holding.into_iter().chain(parts.range(self.from.after()..)) {
             let end_by_next = parts.range(start.after()..).next().map(|(&next, _)| next);
@@ -161,9 +196,12 @@ impl Reader {
     /// Opens a part, unless it ends before `from`.
     fn open_part(&self, start: Position, place: Place) -> Result<Option<Part>, LogError> {
         match place {
-            Place::Raw => RawSegment::open(&self.dir, start).map(|raw| Some(Part::Raw(raw))),
+            Place::Raw => match &self.whose {
+                Whose::Own(dir) => RawSegment::open(dir, start).map(|raw| Some(Part::Raw(raw))),
+                Whose::Other(_) => Ok(None),
+            },
             Place::Sealed => {
-                let manifest = Manifest::read(&self.dir, start)?;
+                let manifest = self.manifest(start)?;
                 if manifest.end <= self.from {
                     return Ok(None);
                 }

@@ -20,13 +20,13 @@ fn append(log: &EventLog, events: Vec<Event>) {
 }
 
 fn read(dir: &Path, from: Position) -> Vec<Committed> {
-    Reader::open(dir, &dir.join("archive"), from).unwrap().collect::<Result<_, _>>().unwrap()
+    Reader::open(dir, &Archive::own(&dir.join("archive")), from).unwrap().collect::<Result<_, _>>().unwrap()
 }
 
 #[test]
 fn a_reader_follows_a_writer() {
     let dir = tempfile::tempdir().unwrap();
-    let mut reader = Reader::open(dir.path(), dir.path(), Position::START).unwrap();
+    let mut reader = Reader::open(dir.path(), &Archive::own(dir.path()), Position::START).unwrap();
     assert!(reader.next().is_none());
     let log = open(dir.path(), 500);
     assert!(reader.next().is_none());
@@ -53,7 +53,7 @@ fn any_position_is_a_place_to_start() {
     }
     assert_eq!(read(dir.path(), log.end()), []);
     assert_eq!(read(dir.path(), Position(u64::MAX)), []);
-    assert_eq!(Reader::open(dir.path(), dir.path(), all[3].position).unwrap().position(), all[3].position);
+    assert_eq!(Reader::open(dir.path(), &Archive::own(dir.path()), all[3].position).unwrap().position(), all[3].position);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_missing_segment_is_noticed() {
     log.close();
     let starts = segment::raw_starts(dir.path()).unwrap();
     fs::remove_file(segment::raw_path(dir.path(), starts[1])).unwrap();
-    let found: Vec<_> = Reader::open(dir.path(), dir.path(), Position::START).unwrap().collect();
+    let found: Vec<_> = Reader::open(dir.path(), &Archive::own(dir.path()), Position::START).unwrap().collect();
     assert_eq!(found[0].as_ref().unwrap().event, sample(0));
     match found[1] {
         Err(LogError::Missing { from, to }) => assert_eq!((from, to), (starts[1], starts[2])),
@@ -89,7 +89,7 @@ fn a_closed_segment_without_its_end_is_damage() {
     let path = segment::raw_path(dir.path(), Position::START);
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
-    let found: Vec<_> = Reader::open(dir.path(), dir.path(), Position::START).unwrap().collect();
+    let found: Vec<_> = Reader::open(dir.path(), &Archive::own(dir.path()), Position::START).unwrap().collect();
     assert_eq!(found[0].as_ref().unwrap().event, sample(0));
     assert!(matches!(found[1], Err(LogError::Corrupt { .. })), "{:?}", found[1]);
     assert_eq!(found[2].as_ref().unwrap().event, sample(2));
@@ -108,6 +108,6 @@ fn a_record_of_a_later_version_is_a_clear_error() {
     let sum = crc32fast::hash(&bytes[payload..]);
     bytes[payload - 4..payload].copy_from_slice(&sum.to_le_bytes());
     fs::write(&path, bytes).unwrap();
-    let error = Reader::open(dir.path(), dir.path(), Position::START).unwrap().next().unwrap().unwrap_err();
+    let error = Reader::open(dir.path(), &Archive::own(dir.path()), Position::START).unwrap().next().unwrap().unwrap_err();
     assert!(error.to_string().contains("version 77"), "{error}");
 }

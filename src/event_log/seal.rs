@@ -1,9 +1,10 @@
 //! Closed segments become Parquet, one file for each site and day, named in a manifest.
 //!
-//! In this order: each file is written aside, synced, read back and compared with the segment, and renamed; then the
-//! manifest is written aside, synced and renamed; then the segment is deleted. Until the manifest is there the segment
-//! counts and sealing begins anew, with the same file names, so whatever was left behind is written over; from then on
-//! the files count. So it may end anywhere and nothing is lost or counted twice.
+//! In this order: each file is written aside, synced, read back and compared with the segment, and renamed; then, if the
+//! archive is shared, the manifest is created in it; then the node's own manifest is written aside, synced and renamed;
+//! then the segment is deleted. Until the first manifest is there the segment counts and sealing begins anew, with the same
+//! file names, so whatever was left behind is written over; from then on the files count, once they are found to hold the
+//! segment. So it may end anywhere and nothing is lost or counted twice.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -11,8 +12,10 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::archive::{Archive, manifest_name};
 use super::frame::{self, Frame, Scan};
 use super::manifest::{FORMAT, Manifest, SealedFile};
+use super::sealed::SealedSegment;
 use super::segment::{self, HEADER_BYTES};
 use super::{Committed, LogError, Position, codec, parquet_read, parquet_write, recover};
 use crate::event::{SiteId, Timestamp};
@@ -24,15 +27,18 @@ pub type Sealed = Manifest;
 ///
 /// A damaged segment stays as it is and does not keep the others from being sealed; the error comes at the end. Only one
 /// caller at a time.
-pub fn seal_ready(dir: &Path, archive: &Path) -> Result<Vec<Sealed>, LogError> {
+pub fn seal_ready(dir: &Path, archive: &Archive) -> Result<Vec<Sealed>, LogError> {
     seal_closed(dir, archive, &mut || Ok(()))
 }
 
 /// `step` is called between any two steps that a crash could come between; its error ends everything at once.
-fn seal_closed(dir: &Path, archive: &Path, step: &mut dyn FnMut() -> Result<(), LogError>) -> Result<Vec<Sealed>, LogError> {
+fn seal_closed(dir: &Path, archive: &Archive, step: &mut dyn FnMut() -> Result<(), LogError>) -> Result<Vec<Sealed>, LogError> {
     let starts = segment::raw_starts(dir)?;
     let mut sealed = Vec::new();
     let mut damage = None;
+    if starts.len() > 1 {
+        publish_missing(dir, archive)?;
+    }
     for pair in starts.windows(2) {
         let &[start, next] = pair else { continue };
         match seal(dir, archive, start, next, step) {
@@ -49,7 +55,7 @@ fn seal_closed(dir: &Path, archive: &Path, step: &mut dyn FnMut() -> Result<(), 
 
 fn seal(
     dir: &Path,
-    archive: &Path,
+    archive: &Archive,
     start: Position,
     next: Position,
     step: &mut dyn FnMut() -> Result<(), LogError>,
@@ -61,22 +67,72 @@ fn seal(
         return Ok(None);
     }
     let segment = Segment::read(&path, start, next)?;
-    let mut folders = Vec::new();
+    if let Some(published) = published(archive, &segment, next)? {
+        // The process ended between the two manifests.
+        write_manifest(dir, &published, step)?;
+        step()?;
+        remove(dir, &path)?;
+        return Ok(Some(published));
+    }
     let mut files = Vec::new();
     let mut manifest = segment.manifest(next);
     for ((site, _), records) in &segment.days {
         let file = write_day(archive, &segment, site, records, step)?;
-        folders.extend(archive.join(&file.path).parent().map(Path::to_path_buf));
         files.push(file);
         step()?;
     }
-    sync_folders(archive, folders)?;
+    archive.sync(files.iter().map(|file| file.path.as_path()))?;
     step()?;
     manifest.files = files;
+    publish(archive, &manifest)?;
+    step()?;
     write_manifest(dir, &manifest, step)?;
     step()?;
     remove(dir, &path)?;
     Ok(Some(manifest))
+}
+
+/// Returns the manifest that this node has put into a shared archive for a segment that is still here.
+fn published(archive: &Archive, segment: &Segment, next: Position) -> Result<Option<Manifest>, LogError> {
+    let Some(node) = archive.node() else { return Ok(None) };
+    let Some(found) = Manifest::in_archive(archive, node, segment.start)? else { return Ok(None) };
+    // The segment is deleted next, so each event of it is looked for.
+    let mut records: Vec<&Record> = segment.days.values().flatten().collect();
+    records.sort_unstable_by_key(|record| record.position);
+    let mut sealed = SealedSegment::open(&found, archive, Position::START)?;
+    let mut same = found.end == next;
+    for record in records {
+        same = same && sealed.next()? == Some(segment.decode(record)?);
+    }
+    if same && sealed.next()?.is_none() { Ok(Some(found)) } else { Err(taken(archive, node, segment.start)) }
+}
+
+/// Puts a manifest into a shared archive, so that other nodes see its files.
+fn publish(archive: &Archive, manifest: &Manifest) -> Result<(), LogError> {
+    let Some(node) = archive.node() else { return Ok(()) };
+    let text = text(manifest, &archive.describe(&manifest_name(node, manifest.start)))?;
+    if !archive.create_manifest(node, manifest.start, &text)?
+        && Manifest::in_archive(archive, node, manifest.start)?.as_ref() != Some(manifest)
+    {
+        return Err(taken(archive, node, manifest.start));
+    }
+    Ok(())
+}
+
+/// What stands there is not ours: a data directory was copied, and both copies write.
+fn taken(archive: &Archive, node: u64, start: Position) -> LogError {
+    let path = archive.describe(&manifest_name(node, start));
+    LogError::corrupt(&path, 0, format!("another process writes under this node's number {node}; nothing was sealed"))
+}
+
+/// Publishes what was sealed before the archive was shared.
+fn publish_missing(dir: &Path, archive: &Archive) -> Result<(), LogError> {
+    let Some(node) = archive.node() else { return Ok(()) };
+    let there: std::collections::BTreeSet<Position> = archive.starts(node)?.into_iter().collect();
+    for manifest in super::manifest::read_all(dir)?.iter().filter(|manifest| !there.contains(&manifest.start)) {
+        publish(archive, manifest)?;
+    }
+    Ok(())
 }
 
 /// A record of a segment: where its payload is.
@@ -149,7 +205,7 @@ impl Segment {
 
 /// Writes the file of one site and day and checks it.
 fn write_day(
-    archive: &Path,
+    archive: &Archive,
     segment: &Segment,
     site: &SiteId,
     records: &[Record],
@@ -160,10 +216,8 @@ fn write_day(
         None => Timestamp::default().date(),
     };
     let folder = Path::new(&format!("site={site}")).join(format!("date={date}"));
-    let name = format!("part-{:020}.parquet", segment.start.0);
-    let aside = archive.join(&folder).join(format!(".{name}.tmp"));
-    let path = folder.join(name);
-    fs::create_dir_all(archive.join(&folder)).map_err(LogError::io("create", &folder))?;
+    let path = folder.join(archive.file_name(segment.start));
+    let aside = archive.aside(&path)?;
     let file = parquet_write::write_file(&aside, records.iter().map(|record| segment.decode(record)))?;
     step()?;
     file.sync_all().map_err(LogError::io("sync", &aside))?;
@@ -179,34 +233,24 @@ fn write_day(
     }
     let bytes = file.metadata().map_err(LogError::io("read the size of", &aside))?.len();
     step()?;
-    let place = archive.join(&path);
-    fs::rename(&aside, &place).map_err(LogError::io("rename to", &place))?;
+    archive.place(&aside, &path)?;
     Ok(SealedFile { path, site: site.to_string(), date, rows: records.len() as u64, bytes })
-}
-
-/// Makes the names of new files durable, and those of the folders they are in.
-fn sync_folders(archive: &Path, mut folders: Vec<PathBuf>) -> Result<(), LogError> {
-    let parents: Vec<_> = folders.iter().filter_map(|folder| folder.parent().map(Path::to_path_buf)).collect();
-    folders.extend(parents);
-    if !folders.is_empty() {
-        folders.push(archive.to_path_buf());
-        folders.extend(archive.parent().filter(|p| !p.as_os_str().is_empty()).map(Path::to_path_buf));
-    }
-    folders.sort_unstable();
-    folders.dedup();
-    folders.iter().try_for_each(|folder| segment::sync_dir(folder))
 }
 
 fn write_manifest(dir: &Path, manifest: &Manifest, step: &mut dyn FnMut() -> Result<(), LogError>) -> Result<(), LogError> {
     let path = segment::manifest_path(dir, manifest.start);
     let aside = path.with_extension("json.tmp");
-    let text = serde_json::to_vec_pretty(manifest).map_err(|e| LogError::io("write", &aside)(e.into()))?;
+    let text = text(manifest, &aside)?;
     fs::create_dir_all(dir.join(segment::SEALED)).map_err(LogError::io("create", dir))?;
     let mut file = File::create(&aside).map_err(LogError::io("create", &aside))?;
     file.write_all(&text).and_then(|()| file.sync_all()).map_err(LogError::io("write", &aside))?;
     step()?;
     fs::rename(&aside, &path).map_err(LogError::io("rename to", &path))?;
     segment::sync_dir(&dir.join(segment::SEALED))
+}
+
+fn text(manifest: &Manifest, path: &Path) -> Result<Vec<u8>, LogError> {
+    serde_json::to_vec_pretty(manifest).map_err(|e| LogError::io("write", path)(e.into()))
 }
 
 fn remove(dir: &Path, path: &Path) -> Result<(), LogError> {

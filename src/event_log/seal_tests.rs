@@ -4,7 +4,9 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::event::Event;
 use crate::event_log::arbitrary::{any_event, sample};
-use crate::event_log::{EventLog, LogSettings, Reader, Reply};
+use crate::event_log::{Archive, EventLog, LogSettings, Reader, Reply};
+
+const NODE: u64 = 7;
 
 fn open(dir: &Path, segment_bytes: u64) -> EventLog {
     let settings = LogSettings { segment_bytes, ..LogSettings::default() };
@@ -17,36 +19,44 @@ fn append(log: &EventLog, events: Vec<Event>) {
     answer.blocking_recv().unwrap().unwrap();
 }
 
-fn read(dir: &Path, archive: &Path, from: Position) -> Vec<Committed> {
+fn read(dir: &Path, archive: &Archive, from: Position) -> Vec<Committed> {
     Reader::open(dir, archive, from).unwrap().collect::<Result<_, _>>().unwrap()
 }
 
-/// Every Parquet file under a folder.
-fn parquet_files(folder: &Path) -> Vec<PathBuf> {
+/// Every Parquet file of an archive, as whoever knows no manifests sees it.
+fn parquet_files(archive: &Archive) -> Vec<PathBuf> {
+    let mut folders = vec![PathBuf::new()];
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(parquet_files(&path));
-        } else if path.extension().is_some_and(|e| e == "parquet") {
-            found.push(path);
+    while let Some(folder) = folders.pop() {
+        for name in archive.names(&folder).unwrap() {
+            let path = folder.join(&name);
+            if name.contains('=') {
+                folders.push(path);
+            } else if name.ends_with(".parquet") {
+                found.push(path);
+            }
         }
     }
     found
 }
 
-/// Every position the archive holds, as a reader that knows no manifests sees it.
-fn archived(archive: &Path) -> Vec<Position> {
+/// Every position the archive holds, as whoever knows no manifests sees it.
+fn archived(archive: &Archive) -> Vec<Position> {
     let mut positions = Vec::new();
-    for path in parquet_files(archive) {
-        parquet_read::read_file(&path, &SiteId::default_site(), &mut |committed| {
+    for name in parquet_files(archive) {
+        let each = &mut |committed: Committed| {
             positions.push(committed.position);
             Ok(())
-        })
-        .unwrap();
+        };
+        archive.read_events(&name, &SiteId::default_site(), each).unwrap();
     }
     positions.sort_unstable();
     positions
+}
+
+/// One of each kind of archive, below `folder`.
+fn archives(folder: &Path) -> [Archive; 2] {
+    [Archive::own(&folder.join("own")), Archive::shared(&folder.join("shared"), NODE)]
 }
 
 /// Events of two sites on three days, out of order.
@@ -61,7 +71,7 @@ fn mixed(n: u64) -> Event {
 #[test]
 fn sealing_changes_nothing_for_a_reader() {
     let (dir, archive) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (dir, archive) = (dir.path(), archive.path());
+    let (dir, archive) = (dir.path(), &Archive::own(archive.path()));
     let log = open(dir, 2000);
     for n in 0..100 {
         append(&log, vec![mixed(2 * n), mixed(2 * n + 1)]);
@@ -96,7 +106,7 @@ fn sealing_changes_nothing_for_a_reader() {
 #[test]
 fn a_reader_keeps_up_while_everything_moves() {
     let (dir, archive) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (dir, archive) = (dir.path(), archive.path());
+    let (dir, archive) = (dir.path(), &Archive::own(archive.path()));
     let log = open(dir, 1500);
     let mut reader = Reader::open(dir, archive, Position::START).unwrap();
     let reading = std::thread::scope(|scope| {
@@ -125,40 +135,78 @@ fn a_reader_keeps_up_while_everything_moves() {
 
 #[test]
 fn sealing_may_end_anywhere() {
-    for crash in 0.. {
-        let (dir, archive) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let (dir, archive) = (dir.path(), archive.path());
-        let log = open(dir, 600);
-        for n in 0..12 {
-            append(&log, vec![mixed(n)]);
-        }
-        log.close();
-        let before = read(dir, archive, Position::START);
-        let mut steps = 0;
-        let result = seal_closed(dir, archive, &mut || {
-            steps += 1;
-            if steps > crash { Err(LogError::Closed) } else { Ok(()) }
-        });
-        assert_eq!(read(dir, archive, Position::START), before, "ended at step {crash}");
-        let finished = result.is_ok();
-        open(dir, 600).close();
-        seal_ready(dir, archive).unwrap();
-        assert_eq!(read(dir, archive, Position::START), before, "ended at step {crash}, then sealed");
-        let last = segment::raw_starts(dir).unwrap()[0];
-        let sealed: Vec<_> = before.iter().map(|c| c.position).filter(|&p| p < last).collect();
-        assert_eq!(archived(archive), sealed, "ended at step {crash}");
-        assert!(parquet_files(dir).is_empty());
-        if finished {
-            assert!(crash > 10);
-            return;
-        }
+    for kind in 0..2 {
+        let crashes = (0..).take_while(|&crash| !ends_at(kind, crash)).count();
+        assert!(crashes > 10, "{crashes} steps");
     }
+}
+
+/// Ends sealing at a step, looks, and seals again; returns whether sealing had no such step.
+fn ends_at(kind: usize, crash: usize) -> bool {
+    let (dir, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (dir, archive) = (dir.path(), &archives(folder.path())[kind]);
+    let log = open(dir, 600);
+    for n in 0..12 {
+        append(&log, vec![mixed(n)]);
+    }
+    log.close();
+    let before = read(dir, archive, Position::START);
+    let mut steps = 0;
+    let result = seal_closed(dir, archive, &mut || {
+        steps += 1;
+        if steps > crash { Err(LogError::Closed) } else { Ok(()) }
+    });
+    assert_eq!(read(dir, archive, Position::START), before, "ended at step {crash}");
+    // What other nodes see by now is a beginning of it, each event once.
+    let seen: Vec<_> = Reader::of_other(NODE, archive).map(Result::unwrap).collect();
+    assert!(before.starts_with(&seen), "ended at step {crash}");
+    open(dir, 600).close();
+    seal_ready(dir, archive).unwrap();
+    assert_eq!(read(dir, archive, Position::START), before, "ended at step {crash}, then sealed");
+    let last = segment::raw_starts(dir).unwrap()[0];
+    let sealed: Vec<_> = before.iter().filter(|c| c.position < last).cloned().collect();
+    assert_eq!(archived(archive), sealed.iter().map(|c| c.position).collect::<Vec<_>>(), "ended at step {crash}");
+    if archive.node().is_some() {
+        assert_eq!(Reader::of_other(NODE, archive).map(Result::unwrap).collect::<Vec<_>>(), sealed);
+    }
+    result.is_ok()
+}
+
+#[test]
+fn a_copied_data_directory_cannot_write_over_the_first() {
+    let (one, two, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let archive = &Archive::shared(folder.path(), NODE);
+    for (dir, events) in [(one.path(), 10..13), (two.path(), 13..16)] {
+        let log = open(dir, 1 << 20);
+        append(&log, events.map(mixed).collect());
+        log.rotate().unwrap();
+    }
+    seal_ready(one.path(), archive).unwrap();
+    let first = read(one.path(), archive, Position::START);
+    let second = read(two.path(), archive, Position::START);
+    seal_ready(two.path(), archive).unwrap_err();
+    assert_eq!(read(one.path(), archive, Position::START), first);
+    assert_eq!(read(two.path(), archive, Position::START), second);
+}
+
+#[test]
+fn what_was_sealed_alone_is_published_once_it_is_shared() {
+    let (dir, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let log = open(dir.path(), 1);
+    append(&log, vec![mixed(0)]);
+    append(&log, vec![mixed(1)]);
+    seal_ready(dir.path(), &Archive::own(folder.path())).unwrap();
+    append(&log, vec![mixed(2)]);
+    let shared = Archive::shared(folder.path(), NODE);
+    seal_ready(dir.path(), &shared).unwrap();
+    let seen: Vec<_> = Reader::of_other(NODE, &shared).map(|c| c.unwrap().event).collect();
+    assert_eq!(seen, [mixed(0), mixed(1)]);
 }
 
 #[test]
 fn a_damaged_segment_is_kept_and_named() {
     let (dir, archive) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (dir, archive) = (dir.path(), archive.path());
+    let (dir, archive) = (dir.path(), &Archive::own(archive.path()));
     let log = open(dir, 1);
     for n in 0..4 {
         append(&log, vec![mixed(n)]);
@@ -179,13 +227,13 @@ fn a_damaged_segment_is_kept_and_named() {
 #[test]
 fn a_damaged_archive_is_an_error_and_the_rest_is_read() {
     let (dir, archive) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (dir, archive) = (dir.path(), archive.path());
+    let (dir, archive) = (dir.path(), &Archive::own(archive.path()));
     let log = open(dir, 1);
     for n in 0..3 {
         append(&log, vec![mixed(n)]);
     }
     let sealed = seal_ready(dir, archive).unwrap();
-    let hurt = archive.join(&sealed[0].files[0].path);
+    let hurt = archive.describe(&sealed[0].files[0].path);
     fs::write(&hurt, "no parquet").unwrap();
     let found: Vec<_> = Reader::open(dir, archive, Position::START).unwrap().collect();
     assert!(matches!(&found[0], Err(LogError::Corrupt { file, .. }) if *file == hurt), "{:?}", found[0]);
@@ -202,9 +250,10 @@ proptest! {
         let log = open(dir.path(), 1 << 20);
         append(&log, events.clone());
         log.rotate().unwrap();
-        seal_ready(dir.path(), archive.path()).unwrap();
+        let archive = &Archive::own(archive.path());
+        seal_ready(dir.path(), archive).unwrap();
         prop_assert_eq!(segment::raw_starts(dir.path()).unwrap().len(), 1);
-        let found = read(dir.path(), archive.path(), Position::START);
+        let found = read(dir.path(), archive, Position::START);
         prop_assert_eq!(found.into_iter().map(|c| c.event).collect::<Vec<_>>(), events);
     }
 }

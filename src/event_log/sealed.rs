@@ -1,9 +1,10 @@
 //! Reading one sealed segment in log order.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::archive::Archive;
 use super::manifest::Manifest;
-use super::{Committed, LogError, Position, codec, parquet_read};
+use super::{Committed, LogError, Position, codec};
 use crate::event::SiteId;
 
 /// The events of a sealed segment, put back into log order.
@@ -16,19 +17,19 @@ pub(super) struct SealedSegment {
     encoded: Vec<u8>,
     /// Position, and where in `encoded` the event begins and ends.
     events: std::vec::IntoIter<(Position, usize, usize)>,
-    path: std::path::PathBuf,
+    path: PathBuf,
 }
 
 impl SealedSegment {
     /// Reads all that is not before `from`.
-    pub(super) fn open(manifest: &Manifest, archive: &Path, from: Position) -> Result<Self, LogError> {
+    pub(super) fn open(manifest: &Manifest, archive: &Archive, from: Position) -> Result<Self, LogError> {
         let mut encoded = Vec::new();
         let mut events = Vec::new();
         for file in &manifest.files {
-            let path = archive.join(&file.path);
+            let path = archive.describe(&file.path);
             let site = SiteId::parse(&file.site).map_err(|e| LogError::corrupt(&path, 0, e.to_string()))?;
             let mut rows = 0;
-            parquet_read::read_file(&path, &site, &mut |committed| {
+            archive.read_events(&file.path, &site, &mut |committed| {
                 rows += 1;
                 if committed.position >= from {
                     let begin = encoded.len();
@@ -42,7 +43,7 @@ impl SealedSegment {
             }
         }
         events.sort_unstable();
-        Ok(Self { end: manifest.end, encoded, events: events.into_iter(), path: archive.to_path_buf() })
+        Ok(Self { end: manifest.end, encoded, events: events.into_iter(), path: archive.describe(Path::new("")) })
     }
 
     pub(super) fn next(&mut self) -> Result<Option<Committed>, LogError> {

@@ -13,7 +13,7 @@ use tracing::{error, warn};
 use super::fact::{Fact, Pseudonyms};
 use super::ledger::LeftOut;
 use crate::event::SiteId;
-use crate::event_log::{Committed, EventLog, LogError, Position, Reader};
+use crate::event_log::{Archive, Committed, EventLog, LogError, Position, Reader};
 use crate::metrics::Metrics;
 use crate::site::Site;
 
@@ -29,7 +29,7 @@ const MOST_BYTES: u64 = 128 << 20;
 pub struct Log {
     pub log: EventLog,
     pub log_dir: PathBuf,
-    pub archive_dir: PathBuf,
+    pub archive: Archive,
     pub node: u64,
     pub names: Pseudonyms,
 }
@@ -58,7 +58,7 @@ struct Tail {
 
 impl Tail {
     fn open(log: &Log, from: u64) -> Result<Self, LogError> {
-        Ok(Self { reader: Reader::open(&log.log_dir, &log.archive_dir, Position(from))?, held: None, done: None })
+        Ok(Self { reader: Reader::open(&log.log_dir, &log.archive, Position(from))?, held: None, done: None })
     }
 
     fn position(&self) -> u64 {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use rapport::event_log::{Position, Reader};
+use rapport::event_log::{Archive, Position, Reader};
 use rapport::profile::fold::fold;
 use rapport::profile::redis::RedisProfiles;
 use rapport::profile::store::ProfileStore;
@@ -72,7 +72,7 @@ fn concurrent_beacons_of_one_visitor_lose_no_update() {
     let mut events = 0;
     for server in &servers {
         let data = server.data_dir();
-        for committed in Reader::open(&data.join("log"), &data.join("archive"), Position::START).unwrap() {
+        for committed in Reader::open(&data.join("log"), &Archive::own(&data.join("archive")), Position::START).unwrap() {
             let event = committed.unwrap().event;
             let mut profile = Profile::default();
             profile.memory = expected.remove(event.visitor.as_str()).unwrap_or_default();
