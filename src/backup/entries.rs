@@ -55,7 +55,7 @@ pub(super) fn write(store: &Embedded, out: &mut impl Write) -> Result<(), Backup
     out.write_all(&[END]).and_then(|()| out.write_all(&count.to_le_bytes())).map_err(begun)
 }
 
-/// Reads what [`write`] wrote into an empty store.
+/// Reads what [`write()`] wrote into an empty store.
 pub(super) fn read(store: &Embedded, from: impl Read) -> Result<(), EntriesError> {
     let mut from = BufReader::with_capacity(1 << 18, from);
     let mut magic = [0; 8];

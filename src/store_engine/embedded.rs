@@ -64,7 +64,7 @@ pub enum Table {
 /// An entry of any table.
 #[derive(Debug, Clone, Copy)]
 pub struct Dumped<'a> {
-    /// The table's place among [`Tables::all`].
+    /// The table's number, the same in every version.
     pub table: u8,
     pub key: &'a [u8],
     pub value: &'a [u8],

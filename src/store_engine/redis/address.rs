@@ -54,10 +54,10 @@ impl Address {
                 return Err("names a database, and a Cluster has only number 0".to_owned());
             }
         }
-        Ok(match urls.into_iter().next() {
-            Some(only) if !cluster => Self::One(only),
-            first => Self::Cluster(first.into_iter().collect()),
-        })
+        match urls.as_slice() {
+            [only] if !cluster => Ok(Self::One(only.clone())),
+            _ => Ok(Self::Cluster(urls)),
+        }
     }
 
     /// Returns the addresses without user and password, for people.
