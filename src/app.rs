@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -66,6 +67,7 @@ pub struct App {
     redis: Option<Redis>,
     /// What a store of its own machine may forget, where there is one.
     tail: Option<Mutex<Tail>>,
+    draining: AtomicBool,
     _lock: DataLock,
 }
 
@@ -189,6 +191,7 @@ impl App {
             sites: RwLock::new(sites),
             tail: redis.is_some().then(|| Mutex::new(Tail::new(Position(checkpoint)))),
             redis,
+            draining: AtomicBool::new(false),
             _lock: lock,
         });
         for site in app.sites() {
@@ -308,6 +311,21 @@ impl App {
             self.apply.reread(from);
         }
         tail.lock().unwrap_or_else(PoisonError::into_inner).mark(self.clock.steady(), self.apply.handed_over());
+    }
+
+    /// Says to who asks that this process is about to stop; it goes on serving meanwhile.
+    pub fn start_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether this process is about to stop.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether the shared store is not asked just now, because it did not answer.
+    pub fn store_is_cut(&self) -> bool {
+        self.redis.as_ref().is_some_and(Redis::is_cut)
     }
 
     /// Returns a site.

@@ -45,6 +45,7 @@ pub struct Http {
     pub admin_bind: String,
     pub workers: usize,
     pub trusted_proxies: Vec<IpAddr>,
+    pub drain_seconds: u64,
     pub shutdown_seconds: u64,
     pub cookie_days: i64,
     pub cookie_cross_site: bool,

@@ -28,6 +28,12 @@ impl Serve {
             info!("Metrics and documentation on http://{admin}/docs");
         }
         stopped().await;
+        app.start_draining();
+        let drain = app.config.http.drain_seconds;
+        if drain > 0 {
+            info!("Stopping in {drain} s: /readyz says so, so that load balancers look elsewhere");
+            tokio::time::sleep(Duration::from_secs(drain)).await;
+        }
         info!("Stopping: requests in flight are finished");
         running.stop().await;
         // No new command may come in; those that are being carried out end with the runtime.

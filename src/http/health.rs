@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
+use serde::Serialize;
 use serde_json::json;
 
 use super::problem::{Code, Problem};
 use crate::app::App;
+use crate::event::SiteId;
+use crate::site::Site;
 
 /// What stands on the public address.
 pub fn public(config: &mut web::ServiceConfig) {
@@ -27,18 +30,113 @@ async fn livez() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "ok"}))
 }
 
-/// Events can be kept, and the active build of every site, if there is one, is the one being served.
+/// How a part is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Ok,
+    /// Requests are answered, but somebody should look.
+    Degraded,
+    /// Others should get the requests.
+    Failing,
+}
+
+/// A part of the service, how it is, and what to do about it.
+#[derive(Debug, Serialize)]
+struct Check {
+    check: &'static str,
+    status: State,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    site: Option<SiteId>,
+    /// What is wrong, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    free_mib: Option<u64>,
+}
+
+impl Check {
+    fn ok(check: &'static str) -> Self {
+        Self { check, status: State::Ok, site: None, detail: None, free_mib: None }
+    }
+
+    fn trouble(self, status: State, detail: String) -> Self {
+        Self { status, detail: Some(detail), ..self }
+    }
+}
+
+/// Ready is who can keep events, has loaded the active build of every site, if there is one, and is not about to stop.
+///
+/// A store that is away is no reason to send requests elsewhere: events are kept in the log, and decisions go on.
 async fn readyz(app: web::Data<Arc<App>>) -> Result<HttpResponse, Problem> {
-    if let Some(trouble) = app.collector.log.trouble() {
-        return Err(Problem::new(Code::NotReady, format!("{trouble}. It goes on by itself once it can be written.")));
+    let mut checks = vec![log(&app), store(&app), disk(&app)];
+    checks.extend(app.sites().iter().map(|site| build(site)));
+    if app.is_draining() {
+        let detail = "The server is about to stop. Send requests to another one.".to_owned();
+        checks.push(Check::ok("process").trouble(State::Failing, detail));
     }
-    for site in app.sites() {
-        let active = rapport_models::artifact::publish::active(&site.models_dir).ok().flatten();
-        if active.is_some() && site.live.snapshot().build.is_none() {
-            return Err(Problem::new(Code::NotReady, format!("The active build of site `{}` is not loaded.", site.id)));
+    let failing: Vec<&str> =
+        checks.iter().filter(|check| check.status == State::Failing).filter_map(|check| check.detail.as_deref()).collect();
+    if !failing.is_empty() {
+        return Err(Problem::new(Code::NotReady, failing.join(" ")));
+    }
+    let degraded = checks.iter().any(|check| check.status == State::Degraded);
+    let status = if degraded { State::Degraded } else { State::Ok };
+    Ok(HttpResponse::Ok().json(json!({"status": status, "checks": checks})))
+}
+
+fn log(app: &App) -> Check {
+    let check = Check::ok("log");
+    match app.collector.log.trouble() {
+        None => check,
+        Some(trouble) => check.trouble(
+            State::Failing,
+            format!("{trouble}. Make room, or see to the disk of the data directory; the log goes on by itself once it can be written."),
+        ),
+    }
+}
+
+fn store(app: &App) -> Check {
+    let check = Check::ok("store");
+    if app.store_is_cut() {
+        let detail =
+            "Redis does not answer. See to it; events are kept in the log meanwhile, and profiles catch up by themselves.";
+        return check.trouble(State::Degraded, detail.to_owned());
+    }
+    check
+}
+
+/// Warns while there is room for two more segments of the log only. Nothing is refused before the disk is full.
+fn disk(app: &App) -> Check {
+    let wanted = app.config.events.segment_mib.saturating_mul(2);
+    let check = Check::ok("disk");
+    match rustix::fs::statvfs(&app.paths.log) {
+        Ok(system) => {
+            let free = system.f_bavail.saturating_mul(system.f_frsize) >> 20;
+            let check = Check { free_mib: Some(free), ..check };
+            if free >= wanted {
+                return check;
+            }
+            check.trouble(
+                State::Degraded,
+                format!("{free} MiB are left for the event log. Make room: events are refused once it is full."),
+            )
         }
+        Err(error) => check.trouble(State::Degraded, format!("How much room is left for the event log cannot be told: {error}.")),
     }
-    Ok(HttpResponse::Ok().json(json!({"status": "ok"})))
+}
+
+fn build(site: &Site) -> Check {
+    let check = Check { site: Some(site.id.clone()), ..Check::ok("build") };
+    let active = rapport_models::artifact::publish::active(&site.models_dir).ok().flatten();
+    if active.is_some() && site.live.snapshot().build.is_none() {
+        let detail = format!(
+            "The active build of site `{}` is not loaded. If that lasts, see `rapport doctor`, and activate another build or build anew.",
+            site.id
+        );
+        return check.trouble(State::Failing, detail);
+    }
+    check
 }
 
 async fn metrics(app: web::Data<Arc<App>>) -> HttpResponse {

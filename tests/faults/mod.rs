@@ -8,5 +8,6 @@ mod disk;
 mod kill;
 mod redis;
 mod redis_faults;
+mod rolling;
 mod stop;
 mod two_processes;
