@@ -68,6 +68,22 @@ impl RedisServer {
         assert!(up, "redis-server did not come back on port {}", self.port);
     }
 
+    /// Returns the size of the append-only file that is being written.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        self.file().map_or(0, |file| file.metadata().expect("its size").len())
+    }
+
+    /// Cuts the append-only file of a killed server, as a power cut does with what was not synced.
+    pub(crate) fn forget(&self, bytes: u64) {
+        let file = self.file().expect("an append-only file");
+        std::fs::OpenOptions::new().write(true).open(file).expect("to open it").set_len(bytes).expect("to cut it");
+    }
+
+    fn file(&self) -> Option<std::path::PathBuf> {
+        let folder = std::fs::read_dir(self.dir.path().join("appendonlydir")).ok()?;
+        folder.map(|entry| entry.expect("an entry").path()).find(|path| path.to_string_lossy().ends_with(".incr.aof"))
+    }
+
     /// Sends one command of words without spaces and returns the first line of the answer.
     pub(crate) fn command(&self, line: &str) -> String {
         ask(self.port, line).expect("redis-server to answer")
