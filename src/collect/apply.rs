@@ -5,7 +5,7 @@
 //! does not answer, a worker remembers where it stopped, lets what comes pass by (it is in the log), and reads the log
 //! from there once the store is back. Starting up is the same thing: reading on from the last checkpoint.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -120,7 +120,14 @@ impl Apply {
             *handed = end.max(*handed);
         }
         for (index, queue) in queues.0.into_iter().enumerate() {
-            let worker = Worker { index, parts: parts.clone(), behind: Some(checkpoint), paused: false, reported: false };
+            let worker = Worker {
+                index,
+                parts: parts.clone(),
+                behind: Some(checkpoint),
+                paused: false,
+                reported: false,
+                written: Written::default(),
+            };
             tokio::spawn(worker.run(queue));
         }
     }
@@ -216,6 +223,7 @@ struct Worker {
     paused: bool,
     /// The store's absence has been logged.
     reported: bool,
+    written: Written,
 }
 
 impl Worker {
@@ -282,10 +290,12 @@ impl Worker {
         self.parts.metrics.fold_backlog.sub(i64::try_from(events.len()).unwrap_or(0));
         if self.paused {
             self.behind.get_or_insert(first);
-        } else if self.behind.is_none()
-            && let Err(error) = self.apply(&events).await
-        {
-            self.stopped(first, &error);
+        } else if self.behind.is_none() {
+            match self.apply(&events).await {
+                Ok(None) => {}
+                Ok(Some(from)) => self.behind = Some(from),
+                Err(error) => self.stopped(first, &error),
+            }
         }
     }
 
@@ -327,8 +337,13 @@ impl Worker {
                     }
                 }
             }
-            if let Err(error) = self.apply(&chunk).await {
-                return self.stopped(first.unwrap_or(from), &error);
+            match self.apply(&chunk).await {
+                Ok(None) => {}
+                Ok(Some(earlier)) => {
+                    self.behind = Some(earlier.min(from));
+                    return;
+                }
+                Err(error) => return self.stopped(first.unwrap_or(from), &error),
             }
             folded += chunk.len();
             if ended {
@@ -351,7 +366,11 @@ impl Worker {
     }
 
     /// Folds events into their profiles and what they say about items into the catalog.
-    async fn apply(&self, events: &[Committed]) -> Result<(), StoreError> {
+    ///
+    /// Returns from where to read the log instead, if a profile is older than what was stored for it: the store was started anew and has forgotten.
+    /// Folding on would take the profile past what it lacks, for its watermark says that all before is in it.
+    async fn apply(&mut self, events: &[Committed]) -> Result<Option<Position>, StoreError> {
+        let node = self.parts.node;
         let mut sites: BTreeMap<&SiteId, BTreeMap<&VisitorId, Vec<&Committed>>> = BTreeMap::new();
         for committed in events {
             sites.entry(&committed.event.site).or_default().entry(&committed.event.visitor).or_default().push(committed);
@@ -362,25 +381,83 @@ impl Worker {
                 let stored = self.parts.profiles.get_many(site.as_str(), &names).await?;
                 let mut puts = Vec::with_capacity(names.len());
                 let mut order = Vec::with_capacity(names.len());
+                let mut forgotten: Option<u64> = None;
                 for ((visitor, events), stored) in visitors.iter().zip(stored) {
                     let expected = stored.as_ref().map_or(0, |v| v.version);
                     let profile = stored.map_or_else(Profile::default, |v| readable(&v.blob));
-                    if let Some(profile) = fold_all(profile, events.iter().copied(), self.parts.node) {
-                        puts.push(ProfilePut { visitor: visitor.as_str(), expected, blob: Some(profile.encode()) });
-                        order.push((*visitor).clone());
+                    let before = profile.watermark(node);
+                    if let Some(from) = self.written.forgotten(site, visitor, before) {
+                        forgotten = Some(forgotten.map_or(from, |earlier| earlier.min(from)));
                     }
+                    if let Some(profile) = fold_all(profile, events.iter().copied(), node) {
+                        puts.push(ProfilePut { visitor: visitor.as_str(), expected, blob: Some(profile.encode()) });
+                        let from = before.or_else(|| events.first().map(|committed| committed.position.0)).unwrap_or(0);
+                        order.push(((*visitor).clone(), from, profile.watermark(node).unwrap_or(from)));
+                    }
+                }
+                if let Some(from) = forgotten {
+                    let from = events.first().map_or(from, |first| first.position.0.min(from));
+                    warn!(position = from, "The store has forgotten what it had taken; the event log is folded from there");
+                    return Ok(Some(Position(from)));
                 }
                 let outcomes = self.parts.profiles.put_many(site.as_str(), puts).await?;
                 // Another node was faster for these: read them again, fold again.
-                let conflicts: Vec<VisitorId> =
-                    order.into_iter().zip(outcomes).filter(|(_, o)| *o == PutOutcome::Conflict).map(|(v, _)| v).collect();
+                let mut conflicts: Vec<VisitorId> = Vec::new();
+                for ((visitor, from, through), outcome) in order.into_iter().zip(outcomes) {
+                    match outcome {
+                        PutOutcome::Stored => self.written.note(site, &visitor, from, through),
+                        PutOutcome::Conflict => conflicts.push(visitor),
+                    }
+                }
                 visitors.retain(|visitor, _| conflicts.contains(visitor));
             }
         }
         for committed in events {
             self.parts.catalogs.observe(&committed.event);
         }
-        Ok(())
+        Ok(None)
+    }
+}
+
+/// How far profiles were folded of late, so that a store that forgets is noticed before anything is folded on top of what it lacks.
+#[derive(Debug, Default)]
+struct Written {
+    /// By visitor: from where on, and how far, the log was folded into the profile.
+    current: HashMap<u64, (u64, u64)>,
+    before: HashMap<u64, (u64, u64)>,
+}
+
+/// Profiles remembered by a worker, twice over.
+const REMEMBERED: usize = 20_000;
+
+impl Written {
+    /// Returns from where to fold anew, if the profile is older than what was stored; that is asked once.
+    fn forgotten(&mut self, site: &SiteId, visitor: &VisitorId, watermark: Option<u64>) -> Option<u64> {
+        let key = Self::key(site, visitor);
+        let (from, through) = *self.current.get(&key).or_else(|| self.before.get(&key))?;
+        if watermark.is_some_and(|at| at >= through) {
+            return None;
+        }
+        self.current.remove(&key);
+        self.before.remove(&key);
+        Some(watermark.unwrap_or(from))
+    }
+
+    fn note(&mut self, site: &SiteId, visitor: &VisitorId, from: u64, through: u64) {
+        let key = Self::key(site, visitor);
+        let first = self.current.get(&key).or_else(|| self.before.get(&key)).map_or(from, |(first, _)| *first);
+        if self.current.len() >= REMEMBERED {
+            self.before = std::mem::take(&mut self.current);
+        }
+        self.current.insert(key, (first, through));
+    }
+
+    fn key(site: &SiteId, visitor: &VisitorId) -> u64 {
+        let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+        hasher.update(site.as_str().as_bytes());
+        hasher.update(&[0]);
+        hasher.update(visitor.as_str().as_bytes());
+        hasher.digest()
     }
 }
 

@@ -154,6 +154,9 @@ fn check_export(server: &Server, sent: &Sent) -> usize {
     seen.len()
 }
 
+/// How long a profile may take to catch up.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// What is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Victim {
@@ -212,8 +215,15 @@ fn keep_books(rounds: u64, mut server: Server, mut redis: Option<RedisServer>, f
         let visitor = format!("visitor-{}", dice.below(VISITORS));
         // Items that are new to the catalog appear within a moment; the profile itself must know at once.
         let expected = sent.viewed(&visitor);
-        server
-            .eventually(&format!("round {round}: {visitor} sees {expected:?}"), || shown(&server, &secret, &visitor) == expected);
+        let since = std::time::Instant::now();
+        loop {
+            let shown = shown(&server, &secret, &visitor);
+            if shown == expected {
+                break;
+            }
+            assert!(since.elapsed() < PATIENCE, "round {round}, after {victim:?}: {visitor} sees {shown:?} and not {expected:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
         if round % 20 == 9 {
             check_export(&server, &sent);
         }
