@@ -133,7 +133,7 @@ impl App {
         }
 
         let dedupe = Arc::new(Dedupe::new());
-        let checkpoint = engine.meta_get(CHECKPOINT)?.and_then(|b| b.try_into().ok()).map_or(0, u64::from_be_bytes);
+        let checkpoint = checkpoint_of(&engine)?;
         let parts = ApplyParts {
             node,
             profiles: profiles.clone(),
@@ -161,7 +161,7 @@ impl App {
         }
         // After the log was opened: what it cut off was never acknowledged, and must not pass for known.
         fill(&dedupe, &paths, &archive, &clock)?;
-        apply.start(queues, &parts, Position(checkpoint), recovery.end);
+        apply.start(queues, &parts, checkpoint, recovery.end);
         let minutes = config.collect.shared_id_minutes;
         let shared = redis.as_ref().filter(|_| minutes > 0).map(|redis| SharedIds::new(redis.clone(), minutes));
         let collector = Collector {
@@ -189,7 +189,7 @@ impl App {
             collector,
             apply,
             sites: RwLock::new(sites),
-            tail: redis.is_some().then(|| Mutex::new(Tail::new(Position(checkpoint)))),
+            tail: redis.is_some().then(|| Mutex::new(Tail::new(checkpoint))),
             redis,
             draining: AtomicBool::new(false),
             _lock: lock,
@@ -253,13 +253,6 @@ impl App {
             tokio::spawn(async move {
                 share::receive(streams, app.node, app.metrics.clone(), || app.sites()).await;
             });
-            let (shown, metrics) = (redis.clone(), self.metrics.clone());
-            tokio::spawn(async move {
-                loop {
-                    metrics.store_cut.set(i64::from(shown.is_cut()));
-                    tokio::time::sleep(FLUSH_EVERY).await;
-                }
-            });
             let app = self.clone();
             tokio::spawn(async move {
                 let mut run = redis.run_id().await.ok().flatten();
@@ -284,18 +277,18 @@ impl App {
     async fn mend_store(&self) {
         let engine = self.engine.clone();
         // Recovering reads the store's journal.
-        let mended = tokio::task::spawn_blocking(move || engine.mend().map(|mended| (mended, engine.meta_get(CHECKPOINT))));
+        let mended = tokio::task::spawn_blocking(move || engine.mend().map(|mended| mended.then(|| checkpoint_of(&engine))));
         match mended.await {
-            Ok(Ok((true, checkpoint))) => {
-                let checkpoint = checkpoint.ok().flatten().and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
+            Ok(Ok(Some(checkpoint))) => {
+                let from = checkpoint.unwrap_or_default();
                 warn!(
-                    position = checkpoint,
+                    position = from.0,
                     "The store could not be written and was opened again; the event log is folded from there"
                 );
-                self.apply.reread(Position(checkpoint));
+                self.apply.reread(from);
             }
             Ok(Err(error)) => warn!(%error, "The store cannot be opened again just now"),
-            Ok(Ok((false, _))) | Err(_) => {}
+            Ok(Ok(None)) | Err(_) => {}
         }
     }
 
@@ -487,6 +480,12 @@ impl App {
         self.checkpoint().await;
         info!("Stopped");
     }
+}
+
+/// Returns how far the profiles are known to hold the log.
+fn checkpoint_of(engine: &Embedded) -> Result<Position, StoreError> {
+    let noted = engine.meta_get(CHECKPOINT)?;
+    Ok(Position(noted.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes)))
 }
 
 async fn site_ids(config: &Config, documents: &Documents) -> Result<Vec<SiteId>, StoreError> {

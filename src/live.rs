@@ -281,11 +281,7 @@ impl Live {
 
     /// Ranks anew where items have come or changed since it was last done.
     pub fn rank_anew(&self) {
-        let mut making = self.making();
-        if making.unranked {
-            let current = self.current.load_full();
-            self.publish(&mut making, current.build.clone(), current.index.clone(), current.words.clone(), true);
-        }
+        self.rank_if(|making| making.unranked);
     }
 
     /// Returns the position from which on this node's log has to be read, where that has not begun.
@@ -322,8 +318,12 @@ impl Live {
 
     /// Ranks anew what is popular and trending, if anything happened.
     pub fn rank(&self) {
+        self.rank_if(|making| making.overlay.is_unranked());
+    }
+
+    fn rank_if(&self, due: impl FnOnce(&Making) -> bool) {
         let mut making = self.making();
-        if making.overlay.is_unranked() {
+        if due(&making) {
             let current = self.current.load_full();
             self.publish(&mut making, current.build.clone(), current.index.clone(), current.words.clone(), true);
         }

@@ -8,7 +8,7 @@
 mod cast;
 mod template;
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -85,6 +85,18 @@ pub(crate) struct Scenario {
     pub(crate) connections: usize,
 }
 
+/// Reads what is part of the program by its name, anything else from a file.
+pub(crate) fn shipped_or_file<T>(name_or_file: &str, shipped: &[(&str, &str)], parse: fn(&str) -> Result<T>) -> Result<T> {
+    if let Some((_, text)) = shipped.iter().find(|(name, _)| *name == name_or_file) {
+        return parse(text);
+    }
+    let text = std::fs::read_to_string(name_or_file).with_context(|| {
+        let names: Vec<&str> = shipped.iter().map(|(name, _)| *name).collect();
+        format!("cannot read `{name_or_file}`, which is none of {} either", names.join(", "))
+    })?;
+    parse(&text).with_context(|| format!("in {name_or_file}"))
+}
+
 fn many_visitors() -> u64 {
     20_000
 }
@@ -92,15 +104,7 @@ fn many_visitors() -> u64 {
 impl Scenario {
     /// Reads a scenario from a file, or from the program itself by its name.
     pub(crate) fn load(name_or_file: &str) -> Result<Self> {
-        if let Some((_, text)) = BUILT_IN.iter().find(|(name, _)| *name == name_or_file) {
-            return Self::parse(text);
-        }
-        let path = Path::new(name_or_file);
-        let text = std::fs::read_to_string(path).with_context(|| {
-            let names = BUILT_IN.map(|(name, _)| name).join(", ");
-            format!("cannot read `{name_or_file}`, which is none of {names} either")
-        })?;
-        Self::parse(&text).with_context(|| format!("in {}", path.display()))
+        shipped_or_file(name_or_file, &BUILT_IN, Self::parse)
     }
 
     /// Reads a scenario from its text.

@@ -12,15 +12,13 @@ mod page;
 mod play;
 mod plot;
 
-use std::path::Path;
-
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use self::limits::Limits;
 pub(crate) use self::play::{Plan, play};
 use crate::{
-    scenario::{Crowd, Scenario},
+    scenario::{Crowd, Scenario, shipped_or_file},
     schedule::{Arrivals, Schedule, Stretch},
 };
 
@@ -85,15 +83,7 @@ pub(crate) struct Order {
 impl Traffic {
     /// Reads traffic from a file, or from the program itself by its name.
     pub(crate) fn load(name_or_file: &str) -> Result<Self> {
-        if let Some((_, text)) = BUILT_IN.iter().find(|(name, _)| *name == name_or_file) {
-            return Self::parse(text);
-        }
-        let path = Path::new(name_or_file);
-        let text = std::fs::read_to_string(path).with_context(|| {
-            let names = BUILT_IN.map(|(name, _)| name).join(", ");
-            format!("cannot read `{name_or_file}`, which is none of {names} either")
-        })?;
-        Self::parse(&text).with_context(|| format!("in {}", path.display()))
+        shipped_or_file(name_or_file, &BUILT_IN, Self::parse)
     }
 
     /// Reads traffic from its text.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
 use tracing::{error, info, warn};
 
+use super::dedupe::IdHash;
 use crate::catalog::Catalogs;
 use crate::clock::Steady;
 use crate::event::time::SECOND;
@@ -423,8 +424,8 @@ impl Worker {
 #[derive(Debug, Default)]
 struct Written {
     /// By visitor: from where on, and how far, the log was folded into the profile.
-    current: HashMap<u64, (u64, u64)>,
-    before: HashMap<u64, (u64, u64)>,
+    current: HashMap<IdHash, (u64, u64)>,
+    before: HashMap<IdHash, (u64, u64)>,
 }
 
 /// Profiles remembered by a worker, twice over.
@@ -433,7 +434,7 @@ const REMEMBERED: usize = 20_000;
 impl Written {
     /// Returns from where to fold anew, if the profile is older than what was stored; that is asked once.
     fn forgotten(&mut self, site: &SiteId, visitor: &VisitorId, watermark: Option<u64>) -> Option<u64> {
-        let key = Self::key(site, visitor);
+        let key = IdHash::of(site, visitor.as_str());
         let (from, through) = *self.current.get(&key).or_else(|| self.before.get(&key))?;
         if watermark.is_some_and(|at| at >= through) {
             return None;
@@ -444,20 +445,12 @@ impl Written {
     }
 
     fn note(&mut self, site: &SiteId, visitor: &VisitorId, from: u64, through: u64) {
-        let key = Self::key(site, visitor);
+        let key = IdHash::of(site, visitor.as_str());
         let first = self.current.get(&key).or_else(|| self.before.get(&key)).map_or(from, |(first, _)| *first);
         if self.current.len() >= REMEMBERED {
             self.before = std::mem::take(&mut self.current);
         }
         self.current.insert(key, (first, through));
-    }
-
-    fn key(site: &SiteId, visitor: &VisitorId) -> u64 {
-        let mut hasher = xxhash_rust::xxh3::Xxh3::new();
-        hasher.update(site.as_str().as_bytes());
-        hasher.update(&[0]);
-        hasher.update(visitor.as_str().as_bytes());
-        hasher.digest()
     }
 }
 

@@ -18,12 +18,12 @@ pub const WINDOW: i64 = DAY;
 /// How long a write may take before its lease is void.
 const LEASE: i64 = MINUTE;
 
-/// The hash an id is remembered by: 128 bits of (site, id).
+/// The hash an id is remembered by, an event's or a visitor's: 128 bits of (site, id).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IdHash(u128);
 
 impl IdHash {
-    /// Returns the hash of an event's id within its site.
+    /// Returns the hash of an id within its site.
     pub fn of(site: &SiteId, id: &str) -> Self {
         let mut hasher = xxhash_rust::xxh3::Xxh3::new();
         hasher.update(site.as_str().as_bytes());

@@ -369,14 +369,14 @@ const TOGETHER: usize = 8;
 
 /// Offers candidates one after the other. Their places lie anywhere in memory: asked for some at a time, the processor waits for
 /// them together.
-fn offer_all(index: &Index, mut candidates: impl Iterator<Item = Candidate>, taker: &mut impl Taker) -> ControlFlow<()> {
-    let mut some = Vec::with_capacity(TOGETHER);
+fn offer_all(index: &Index, candidates: impl Iterator<Item = Candidate>, taker: &mut impl Taker) -> ControlFlow<()> {
+    let mut candidates = candidates.inspect(|candidate| index.touch(candidate.slot)).fuse();
     loop {
-        some.extend(candidates.by_ref().take(TOGETHER).inspect(|candidate| index.touch(candidate.slot)));
-        if some.is_empty() {
-            return ControlFlow::Continue(());
+        let some: [Option<Candidate>; TOGETHER] = std::array::from_fn(|_| candidates.next());
+        for candidate in some {
+            let Some(candidate) = candidate else { return ControlFlow::Continue(()) };
+            taker.take(candidate)?;
         }
-        some.drain(..).try_for_each(|candidate| taker.take(candidate))?;
     }
 }
 

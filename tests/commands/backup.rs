@@ -69,7 +69,7 @@ fn a_backup_taken_under_load_holds_everything_acknowledged_before_it() {
     let answer =
         restored.get(&format!("/v1/recommendations/also-bought?item_id=tea&key={}", restored.key("publishable", &[]))).json();
     assert!(answer["build"].is_string() && answer["items"][0]["item_id"] == "mug", "{answer}");
-    let item = restored.send("GET", "/v1/catalog/items/tea", &[("authorization", &format!("Bearer {secret}"))], b"").json();
+    let item = restored.get_as(&secret, "/v1/catalog/items/tea").json();
     assert_eq!(item["title"], "Green tea", "the key and the catalog are back");
     let replayed = run(&restored.data_dir(), &["replay", "--json"]).json();
     assert_eq!(

@@ -33,7 +33,7 @@ fn a_full_disk_refuses_events_and_decides_on() {
     let size = std::fs::metadata(&segment).unwrap().len();
     server.eventually("items are observed", || {
         let path = "/v1/recommendations/trending?count=2";
-        let answer = server.send("GET", path, &[("Authorization", &format!("Bearer {secret}"))], b"");
+        let answer = server.get_as(&secret, path);
         answer.json()["items"].as_array().unwrap().len() == 2
     });
 
@@ -55,7 +55,7 @@ fn a_full_disk_refuses_events_and_decides_on() {
     assert_eq!(server.get("/livez").status, 200);
     assert_eq!(server.get("/readyz").status, 503);
     let path = "/v1/recommendations/trending?count=2";
-    let answer = server.send("GET", path, &[("Authorization", &format!("Bearer {secret}"))], b"");
+    let answer = server.get_as(&secret, path);
     assert_eq!((answer.status, answer.json()["items"].as_array().unwrap().len()), (200, 2), "{}", answer.text());
     // Events that come with a question do not keep it from being answered.
     let mut decide = batch(1_000, 1_001);
@@ -120,7 +120,7 @@ fn under(server: &Server, secret: &str, kind: &str, rounds: usize, prefix: &str)
             other => panic!("{other} {}", answer.text()),
         }
         let path = "/v1/recommendations/trending?count=2";
-        assert_eq!(server.send("GET", path, &[("Authorization", &format!("Bearer {secret}"))], b"").status, 200);
+        assert_eq!(server.get_as(secret, path).status, 200);
     }
     (kept, refused)
 }
@@ -227,8 +227,9 @@ fn a_disk_that_is_really_full_is_used_again_once_there_is_room() {
     let server = Server::at(&data);
     let secret = server.key("secret", &[]);
     let (mut kept, _) = under(&server, &secret, "view_item", 5, "before");
+    // To the last page, so that what is left does not hold the events below.
     let ballast = disk.0.path().join("ballast");
-    let fill = Command::new("dd").args(["if=/dev/zero", "bs=64k"]).arg(format!("of={}", ballast.display())).output().unwrap();
+    let fill = Command::new("dd").args(["if=/dev/zero", "bs=4k"]).arg(format!("of={}", ballast.display())).output().unwrap();
     assert!(!fill.status.success(), "it is full");
     let (meanwhile, refused) = under(&server, &secret, "view_item", 40, "during");
     assert!(refused > 0, "{meanwhile:?}");

@@ -131,7 +131,7 @@ impl Sent {
 
 fn shown(server: &Server, secret: &str, visitor: &str) -> Vec<String> {
     let path = format!("/v1/recommendations/recently-viewed?visitor_id={visitor}&count={SHOWN}");
-    let answer = server.send("GET", &path, &[("Authorization", &format!("Bearer {secret}"))], b"").json();
+    let answer = server.get_as(secret, &path).json();
     let items = answer["items"].as_array().unwrap_or_else(|| panic!("{answer:#}"));
     items.iter().map(|i| i["item_id"].as_str().unwrap().to_owned()).collect()
 }
@@ -249,10 +249,6 @@ fn keep_books(rounds: u64, mut server: Server, mut redis: Option<RedisServer>, f
     eprintln!("{} kills of the server, {} of Redis, {kept} events acknowledged, none missing, none twice", kills[0], kills[1]);
 }
 
-fn on_redis(redis: &RedisServer) -> Server {
-    Server::start_with(&[("RAPPORT_STORE__BACKEND", "redis"), ("RAPPORT_STORE__REDIS__URL", &redis.url())])
-}
-
 #[test]
 fn kills_lose_nothing_and_repeat_nothing() {
     keep_books(rounds(50), Server::start(), None, false);
@@ -261,11 +257,11 @@ fn kills_lose_nothing_and_repeat_nothing() {
 #[test]
 fn kills_of_server_or_redis_lose_nothing_where_redis_syncs_always() {
     let redis = RedisServer::start(true);
-    keep_books(rounds(8), on_redis(&redis), Some(redis), false);
+    keep_books(rounds(8), Server::on_redis(&redis.url()), Some(redis), false);
 }
 
 #[test]
 fn kills_of_server_or_redis_lose_no_event_where_redis_syncs_every_second() {
     let redis = RedisServer::start_with(true, &["--appendfsync", "everysec"]);
-    keep_books(rounds(8), on_redis(&redis), Some(redis), true);
+    keep_books(rounds(8), Server::on_redis(&redis.url()), Some(redis), true);
 }

@@ -8,11 +8,11 @@ use crate::support::redis_server::RedisServer;
 use crate::support::server::{Answer, Server, rapport};
 
 fn server(redis: &RedisServer) -> Server {
-    Server::start_with(&[("RAPPORT_STORE__BACKEND", "redis"), ("RAPPORT_STORE__REDIS__URL", &redis.url())])
+    Server::on_redis(&redis.url())
 }
 
 fn get(server: &Server, secret: &str, path: &str) -> Answer {
-    server.send("GET", path, &[("Authorization", &format!("Bearer {secret}"))], b"")
+    server.get_as(secret, path)
 }
 
 /// Sends views of a visitor, one per item, each later than the one before; all must be kept.

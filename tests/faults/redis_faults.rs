@@ -12,10 +12,6 @@ use crate::support::redis_sentinel::Watched;
 use crate::support::redis_server::RedisServer;
 use crate::support::server::Server;
 
-fn server(urls: &str) -> Server {
-    Server::start_with(&[("RAPPORT_STORE__BACKEND", "redis"), ("RAPPORT_STORE__REDIS__URL", urls)])
-}
-
 /// A moment of load before, during and after.
 const MOMENT: Duration = Duration::from_millis(700);
 
@@ -29,7 +25,7 @@ fn replays_the_same(server: &Server) {
 #[test]
 fn a_primary_of_a_cluster_is_killed() {
     let mut cluster = RedisCluster::start();
-    let server = server(&cluster.urls());
+    let server = Server::on_redis(&cluster.urls());
     let secret = server.key("secret", &[]);
     let answered = under_load(&[&server], &secret, || {
         sleep(MOMENT);
@@ -48,7 +44,7 @@ fn a_primary_of_a_cluster_is_killed() {
 #[test]
 fn sentinels_name_another_primary() {
     let mut watched = Watched::start();
-    let server = server(&watched.urls());
+    let server = Server::on_redis(&watched.urls());
     let secret = server.key("secret", &[]);
     let answered = under_load(&[&server], &secret, || {
         sleep(MOMENT);
@@ -64,7 +60,7 @@ fn sentinels_name_another_primary() {
 fn the_way_to_redis_is_slow_silent_cut_and_torn() {
     let redis = RedisServer::start(true);
     let proxy = Proxy::before(redis.port());
-    let server = server(&format!("redis://127.0.0.1:{}", proxy.port()));
+    let server = Server::on_redis(&format!("redis://127.0.0.1:{}", proxy.port()));
     let secret = server.key("secret", &[]);
     let mut cut = false;
     let answered = under_load(&[&server], &secret, || {
@@ -86,7 +82,7 @@ fn the_way_to_redis_is_slow_silent_cut_and_torn() {
 #[test]
 fn redis_is_full_then_read_only_then_gone() {
     let mut redis = RedisServer::start(true);
-    let server = server(&redis.url());
+    let server = Server::on_redis(&redis.url());
     let secret = server.key("secret", &[]);
     let answered = under_load(&[&server], &secret, || {
         sleep(MOMENT);

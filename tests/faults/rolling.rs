@@ -57,7 +57,7 @@ fn readiness_says_of_each_part_how_it_is() {
 #[test]
 fn a_redis_that_is_away_is_told_and_is_no_reason_to_send_requests_elsewhere() {
     let mut redis = RedisServer::start(true);
-    let server = Server::start_with(&[("RAPPORT_STORE__BACKEND", "redis"), ("RAPPORT_STORE__REDIS__URL", &redis.url())]);
+    let server = Server::on_redis(&redis.url());
     let status = || server.get("/readyz").json()["checks"][1]["status"].clone();
     assert_eq!(status(), "ok");
     redis.kill();

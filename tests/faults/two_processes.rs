@@ -38,8 +38,7 @@ fn concurrent_beacons_of_one_visitor_lose_no_update() {
     let servers = [server(), server()];
     let secret = servers[0].key("secret", &[]);
     servers[1].eventually("the other server knows the key", || {
-        servers[1].send("GET", "/v1/recommendations/trending", &[("Authorization", &format!("Bearer {secret}"))], b"").status
-            == 200
+        servers[1].get_as(&secret, "/v1/recommendations/trending").status == 200
     });
     let (next, all) = (AtomicU64::new(0), beacons());
     thread::scope(|scope| {
@@ -99,12 +98,9 @@ fn concurrent_beacons_of_one_visitor_lose_no_update() {
 fn a_second_try_on_the_other_server_is_known_there() {
     let mut redis = RedisServer::start(true);
     let url = redis.url();
-    let server = || Server::start_with(&[("RAPPORT_STORE__BACKEND", "redis"), ("RAPPORT_STORE__REDIS__URL", &url)]);
-    let (one, two) = (server(), server());
+    let (one, two) = (Server::on_redis(&url), Server::on_redis(&url));
     let secret = one.key("secret", &[]);
-    two.eventually("the other server knows the key", || {
-        two.send("GET", "/v1/recommendations/trending", &[("Authorization", &format!("Bearer {secret}"))], b"").status == 200
-    });
+    two.eventually("the other server knows the key", || two.get_as(&secret, "/v1/recommendations/trending").status == 200);
     let send = |server: &Server, ids: &[&str]| {
         let events: Vec<_> = ids
             .iter()

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::server::{Answer, Server};
+use super::server::Server;
 
 /// How long profiles may take to catch up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -52,7 +52,7 @@ pub(crate) fn under_load(servers: &[&Server], secret: &str, fault: impl FnOnce()
                     let visitor = number.load(Ordering::Relaxed) % VISITORS;
                     for placement in ["recently-viewed", "for-you", "also-bought"] {
                         let path = format!("/v1/recommendations/{placement}?visitor_id=v{visitor}&item_id=item-1&count=4");
-                        let answer = get(server, secret, &path);
+                        let answer = server.get_as(secret, &path);
                         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
                     }
                     answered.lock().unwrap().decisions += 3;
@@ -101,10 +101,6 @@ fn send(server: &Server, secret: &str, number: u64, answered: &Mutex<Answered>) 
     }
 }
 
-fn get(server: &Server, secret: &str, path: &str) -> Answer {
-    server.send("GET", path, &[("Authorization", &format!("Bearer {secret}"))], b"")
-}
-
 /// Waits until every profile holds what was acknowledged, newest first.
 #[track_caller]
 pub(crate) fn settles(server: &Server, secret: &str, answered: &Answered) {
@@ -115,7 +111,7 @@ pub(crate) fn settles(server: &Server, secret: &str, answered: &Answered) {
         let since = Instant::now();
         let shown = loop {
             let answer =
-                get(server, secret, &format!("/v1/recommendations/recently-viewed?visitor_id={visitor}&count=20")).json();
+                server.get_as(secret, &format!("/v1/recommendations/recently-viewed?visitor_id={visitor}&count=20")).json();
             let items = answer["items"].as_array().unwrap().iter();
             let shown: Vec<String> = items.map(|item| item["item_id"].as_str().unwrap().to_owned()).collect();
             if shown.iter().eq(latest.iter().copied()) || since.elapsed() > PATIENCE {

@@ -73,6 +73,11 @@ impl Server {
         server
     }
 
+    /// Starts with profiles and documents in Redis, named as the configuration names it.
+    pub fn on_redis(urls: &str) -> Self {
+        Self::start_with(&[("RAPPORT_STORE__BACKEND", "redis"), ("RAPPORT_STORE__REDIS__URL", urls)])
+    }
+
     /// Starts on a data directory of the caller's.
     pub fn at(data: &Path) -> Self {
         let mut server = Self::down(&[]);
@@ -200,6 +205,12 @@ impl Server {
     #[track_caller]
     pub fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], b"")
+    }
+
+    /// Asks with a key in the header.
+    #[track_caller]
+    pub fn get_as(&self, key: &str, path: &str) -> Answer {
+        self.send("GET", path, &[("Authorization", &format!("Bearer {key}"))], b"")
     }
 
     #[track_caller]

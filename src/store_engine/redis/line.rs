@@ -79,10 +79,7 @@ impl Line {
     /// nobody knows whether the server acted.
     pub(crate) async fn stages(&self, stages: Vec<Vec<Group>>) -> Result<Vec<Value>, StoreError> {
         if !self.is_cluster() {
-            let mut pipeline = redis::pipe();
-            stages.into_iter().flatten().flatten().for_each(|cmd| {
-                pipeline.add_command(cmd);
-            });
+            let pipeline = piped(stages.into_iter().flatten().flatten());
             return if pipeline.is_empty() { Ok(Vec::new()) } else { self.pipeline(&pipeline).await };
         }
         let mut answers = Vec::new();
@@ -90,14 +87,8 @@ impl Line {
             // One limit for all of it would let the last of many groups starve; each has its own.
             let mut running = JoinSet::new();
             for (place, group) in stage.into_iter().enumerate().filter(|(_, group)| !group.is_empty()) {
-                let line = self.clone();
-                running.spawn(async move {
-                    let mut pipeline = redis::pipe();
-                    group.into_iter().for_each(|cmd| {
-                        pipeline.add_command(cmd);
-                    });
-                    (place, line.pipeline::<Vec<Value>>(&pipeline).await)
-                });
+                let (line, pipeline) = (self.clone(), piped(group));
+                running.spawn(async move { (place, line.pipeline::<Vec<Value>>(&pipeline).await) });
             }
             let mut done = Vec::new();
             while let Some(joined) = running.join_next().await {
@@ -167,4 +158,12 @@ impl Line {
             }
         }
     }
+}
+
+fn piped(commands: impl IntoIterator<Item = Cmd>) -> Pipeline {
+    let mut pipeline = redis::pipe();
+    for command in commands {
+        pipeline.add_command(command);
+    }
+    pipeline
 }
