@@ -1,5 +1,7 @@
 //! The parts of the service, put together once for everyone: the server, the commands, the tests.
 
+mod sealing;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -68,6 +70,8 @@ pub struct App {
     /// What a store of its own machine may forget, where there is one.
     tail: Option<Mutex<Tail>>,
     draining: AtomicBool,
+    /// Why the archive could not be written the last time.
+    archive_trouble: Mutex<Option<String>>,
     _lock: DataLock,
 }
 
@@ -192,6 +196,7 @@ impl App {
             tail: redis.is_some().then(|| Mutex::new(Tail::new(checkpoint))),
             redis,
             draining: AtomicBool::new(false),
+            archive_trouble: Mutex::default(),
             _lock: lock,
         });
         for site in app.sites() {
@@ -231,21 +236,7 @@ impl App {
                 app.look_for_builds().await;
             }
         });
-        let app = self.clone();
-        tokio::spawn(async move {
-            let every = Duration::from_secs(app.config.events.seal_seconds.max(1));
-            let mut rotated = tokio::time::Instant::now();
-            loop {
-                tokio::time::sleep(Duration::from_secs(5).min(every)).await;
-                let due = rotated.elapsed() >= every;
-                if due {
-                    rotated = tokio::time::Instant::now();
-                }
-                if let Err(error) = app.seal(due).await {
-                    warn!(%error, "A segment of the event log could not be archived; it is tried again");
-                }
-            }
-        });
+        tokio::spawn(sealing::run(self.clone()));
         tokio::spawn(self.clone().follow_log());
         if let Some(redis) = self.redis.clone() {
             let (streams, app) = (FactStreams::new(redis.clone()), self.clone());
@@ -456,22 +447,6 @@ impl App {
                     tokio::time::sleep(RANK_EVERY).await;
                 }
             }
-        }
-    }
-
-    /// Turns closed segments of the log into Parquet; with `rotate`, the current one too.
-    pub async fn seal(&self, rotate: bool) -> Result<usize, LogError> {
-        let log = self.collector.log.clone();
-        let (dir, archive) = (self.paths.log.clone(), self.archive.clone());
-        let sealed = tokio::task::spawn_blocking(move || {
-            if rotate {
-                log.rotate()?;
-            }
-            crate::event_log::seal_ready(&dir, &archive)
-        });
-        match sealed.await {
-            Ok(sealed) => sealed.map(|s| s.len()),
-            Err(_stopping) => Ok(0),
         }
     }
 

@@ -114,6 +114,7 @@ pub fn backup(
     event_log::copy::parts(&paths.log, |part| {
         let (from, folder, name) = match part {
             event_log::copy::Part::Log(name) => (paths.log.join(name), LOG, name),
+            event_log::copy::Part::Archive(_) if !archive.is_folder() => return Ok(()),
             event_log::copy::Part::Archive(name) => (archive.describe(name), ARCHIVE, name),
         };
         target.copy(&from, &format!("{folder}/{}", slashed(name)))

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::event::{Purposes, SiteId};
+use crate::event_log::bucket;
 use crate::spelling::nearest;
 use crate::store_engine::Address;
 
@@ -108,6 +109,7 @@ pub struct Events {
     pub segment_mib: u64,
     pub seal_seconds: u64,
     pub queue: usize,
+    retention_days: u32,
     archive: Archive,
 }
 
@@ -126,7 +128,7 @@ struct Archive {
 }
 
 impl Events {
-    /// Returns where the Parquet files go: a folder, or nothing for the data directory's own.
+    /// Returns where the Parquet files go: a folder, a bucket, or nothing for the data directory's own folder.
     pub fn archive_url(&self) -> &str {
         &self.archive.url
     }
@@ -231,6 +233,7 @@ pub enum LogFormat {
 struct SiteOverrides {
     consent: Option<ConsentPolicy>,
     catalog: Option<CatalogPolicy>,
+    retention_days: Option<u32>,
 }
 
 /// What one site may decide for itself.
@@ -238,6 +241,8 @@ struct SiteOverrides {
 pub struct SitePolicy {
     pub consent: ConsentPolicy,
     pub catalog: CatalogPolicy,
+    /// Days that sealed events are kept, where not for ever.
+    pub retention_days: Option<u32>,
 }
 
 /// Why there is no configuration.
@@ -288,6 +293,8 @@ impl Config {
         SitePolicy {
             consent: overrides.and_then(|o| o.consent).unwrap_or(self.consent),
             catalog: overrides.and_then(|o| o.catalog).unwrap_or(self.catalog),
+            retention_days: Some(overrides.and_then(|o| o.retention_days).unwrap_or(self.events.retention_days))
+                .filter(|&days| days > 0),
         }
     }
 
@@ -298,8 +305,11 @@ impl Config {
 
     /// Checks what types cannot say.
     fn check(&self) -> Result<(), String> {
-        if self.events.archive.url.contains("://") && !self.events.archive.url.starts_with("file://") {
-            return Err(format!("events.archive.url is \"{}\"; this version archives to a folder", self.events.archive.url));
+        let url = self.events.archive_url();
+        if url.starts_with(bucket::SCHEME) {
+            bucket::parse(url).map_err(|e| format!("events.archive.url: {e}"))?;
+        } else if url.contains("://") && !url.starts_with("file://") {
+            return Err(format!("events.archive.url is \"{url}\"; it must be a folder or s3://BUCKET/PREFIX"));
         }
         for (key, value) in [
             ("events.segment_mib", self.events.segment_mib),

@@ -146,11 +146,7 @@ impl Executor {
     pub async fn execute(&mut self, request: Request) -> Answer {
         match self.try_execute(request).await {
             Ok(answer) => answer,
-            Err(error) => {
-                let causes = std::iter::successors(error.source(), |e| e.source());
-                let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
-                Answer::Failed(text)
-            }
+            Err(error) => Answer::Failed(crate::telemetry::chain(&*error)),
         }
     }
 

@@ -23,7 +23,10 @@
 //!
 //! Where a manifest and a segment have the same start, the manifest holds: the segment is about to be deleted. An archive
 //! that is named in the configuration may be shared by several nodes ([`archive`]): there the
-//! names of files carry the node, and the manifests lie beside them too, so that each node reads all ([`nodes`]).
+//! names of files carry the node, and the manifests lie beside them too, so that each node reads all ([`nodes`]). It may
+//! also be a bucket ([`bucket`]).
+//!
+//! Small files of past days are merged and days past their retention deleted ([`upkeep`]); positions stay as they were.
 //!
 //! # Several nodes
 //!
@@ -41,6 +44,7 @@
 
 pub mod append;
 pub mod archive;
+pub mod bucket;
 pub mod codec;
 pub mod copy;
 mod fault;
@@ -54,9 +58,11 @@ mod parquet_write;
 mod raw;
 pub mod reader;
 pub mod recover;
+mod replace;
 pub mod seal;
 mod sealed;
 pub mod segment;
+pub mod upkeep;
 mod writer;
 
 #[cfg(test)]

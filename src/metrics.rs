@@ -29,6 +29,8 @@ metrics! {
     events: IntCounterVec ["site", "result", "code"],
     /// Events answered `retry` because too much waited for the disk, by lane: `browse` is shed first, `binding` last.
     events_shed: IntCounterVec ["lane"],
+    /// Times that sealing the log, or the upkeep of its archive, failed. It is tried again; segments wait in the data directory.
+    archive_failures: IntCounter,
     /// Event batches received.
     batches: IntCounter,
     /// Seconds from reading a batch to its answer, including the sync to disk.

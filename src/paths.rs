@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::event::SiteId;
+use crate::event_log::bucket::{self, Bucket};
 use crate::event_log::{Archive, LogError};
 
 /// The places of one data directory.
@@ -35,13 +36,16 @@ impl Paths {
             return Ok(Archive::own(&folder));
         }
         let node = self.node().map_err(LogError::io("read", &self.data.join("node-id")))?;
+        if self.archive_url.starts_with(bucket::SCHEME) {
+            return Ok(Archive::in_bucket(Bucket::open(&self.archive_url)?, &folder, node));
+        }
         Ok(Archive::shared(&folder, node))
     }
 
-    /// Returns the folder of the archive.
+    /// Returns the folder of the archive, or the one in which files are written before they go to its bucket.
     pub fn archive_folder(&self) -> PathBuf {
         match self.archive_url.as_str() {
-            "" => self.data.join("archive"),
+            url if url.is_empty() || url.starts_with(bucket::SCHEME) => self.data.join("archive"),
             url => PathBuf::from(url.strip_prefix("file://").unwrap_or(url)),
         }
     }

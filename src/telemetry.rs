@@ -17,3 +17,9 @@ pub fn init(settings: &config::Log) -> anyhow::Result<()> {
     };
     started.map_err(|e| anyhow::anyhow!("logging could not be started: {e}"))
 }
+
+/// Returns an error and what caused it, in one line.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |e| e.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -1,4 +1,4 @@
-//! Where sealed parts of the log live: a folder, of one node or of several.
+//! Where sealed parts of the log live: a folder of one node's own, or a folder or a bucket that several share.
 //!
 //! ```text
 //! <archive>/site=default/date=2026-11-23/part-<start>.parquet               the data directory's own archive
@@ -6,12 +6,14 @@
 //! <archive>/manifests/node=<node>/<start>.json                              and there, what all nodes may read
 //! ```
 //!
-//! A manifest in the archive is created, never written over, by the seal that made its files: whoever finds it finds them.
+//! A manifest in the archive is created by the seal that made its files, and fails to be where there is one: whoever finds
+//! it finds them. Later only [`super::replace`] puts another in its place.
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::bucket::Bucket;
 use super::{Committed, LogError, Position, parquet_read, segment};
 use crate::event::SiteId;
 
@@ -21,7 +23,9 @@ const MANIFESTS: &str = "manifests";
 /// The folder of the Parquet files and, if it is shared, of the manifests of all nodes.
 #[derive(Debug, Clone)]
 pub struct Archive {
+    /// Where files lie, or where they are written before they go to the bucket.
     root: PathBuf,
+    bucket: Option<Bucket>,
     /// The node whose name its files carry, where other nodes may have theirs beside them.
     node: Option<u64>,
 }
@@ -29,12 +33,17 @@ pub struct Archive {
 impl Archive {
     /// An archive of one node's own.
     pub fn own(folder: &Path) -> Self {
-        Self { root: folder.to_path_buf(), node: None }
+        Self { root: folder.to_path_buf(), bucket: None, node: None }
     }
 
     /// A folder in which several nodes may keep theirs; `node` writes.
     pub fn shared(folder: &Path, node: u64) -> Self {
-        Self { root: folder.to_path_buf(), node: Some(node) }
+        Self { root: folder.to_path_buf(), bucket: None, node: Some(node) }
+    }
+
+    /// A bucket in which several nodes may keep theirs; `node` writes, each file in `folder` first.
+    pub fn in_bucket(bucket: Bucket, folder: &Path, node: u64) -> Self {
+        Self { root: folder.to_path_buf(), bucket: Some(bucket), node: Some(node) }
     }
 
     /// Returns the node whose files this process writes, where other nodes may have theirs beside them.
@@ -42,35 +51,96 @@ impl Archive {
         self.node
     }
 
+    /// Returns whether its files are files of this machine.
+    pub fn is_folder(&self) -> bool {
+        self.bucket.is_none()
+    }
+
     /// Returns how messages name a file.
     pub fn describe(&self, name: &Path) -> PathBuf {
-        self.root.join(name)
+        match &self.bucket {
+            None => self.root.join(name),
+            Some(bucket) => bucket.describe(name),
+        }
     }
 
     /// Returns the name of a file of the segment that starts there.
     pub(super) fn file_name(&self, start: Position) -> String {
+        self.named(&format!("{:020}", start.0))
+    }
+
+    /// Returns the name of a file that holds what several segments held.
+    pub(super) fn merged_name(&self, start: Position, end: Position) -> String {
+        self.named(&format!("{:020}-{:020}", start.0, end.0))
+    }
+
+    fn named(&self, part: &str) -> String {
         match self.node {
-            None => format!("part-{:020}.parquet", start.0),
-            Some(node) => format!("part-{:020}-{node:016}.parquet", start.0),
+            None => format!("part-{part}.parquet"),
+            Some(node) => format!("part-{part}-{node:016}.parquet"),
         }
+    }
+
+    /// Returns whether a file of that name was written by this node.
+    pub(super) fn is_ours(&self, name: &str) -> bool {
+        let end = self.node.map_or_else(|| ".parquet".to_owned(), |node| format!("-{node:016}.parquet"));
+        name.starts_with("part-") && name.ends_with(&end)
     }
 
     /// Returns where to write a file before it is placed; the folder is there then.
     pub(super) fn aside(&self, name: &Path) -> Result<PathBuf, LogError> {
-        let file = name.file_name().unwrap_or(name.as_os_str()).to_string_lossy();
-        let folder = self.root.join(name.parent().unwrap_or(Path::new("")));
+        let folder = self.asides();
         fs::create_dir_all(&folder).map_err(LogError::io("create", &folder))?;
-        Ok(folder.join(format!(".{file}.tmp")))
+        let file = name.file_name().unwrap_or(name.as_os_str()).to_string_lossy();
+        Ok(folder.join(format!("{file}.tmp")))
+    }
+
+    /// Deletes what a process that ended halfway had written aside.
+    pub(super) fn clear_asides(&self) -> Result<(), LogError> {
+        let folder = self.asides();
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(LogError::io("remove", &folder)(error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// A folder of this node alone, so that what is in it is nobody else's.
+    fn asides(&self) -> PathBuf {
+        match self.node {
+            None => self.root.join(".aside"),
+            Some(node) => self.root.join(format!(".aside-{node:016}")),
+        }
     }
 
     /// Gives a file that was written aside and synced its place, over what an earlier try left there.
     pub(super) fn place(&self, aside: &Path, name: &Path) -> Result<(), LogError> {
-        let place = self.root.join(name);
-        fs::rename(aside, &place).map_err(LogError::io("rename to", &place))
+        let Some(bucket) = &self.bucket else {
+            let place = self.root.join(name);
+            let folder = place.parent().unwrap_or(&self.root);
+            fs::create_dir_all(folder).map_err(LogError::io("create", folder))?;
+            return fs::rename(aside, &place).map_err(LogError::io("rename to", &place));
+        };
+        bucket.put(name, fs::read(aside).map_err(LogError::io("read", aside))?)?;
+        fs::remove_file(aside).map_err(LogError::io("remove", aside))
+    }
+
+    /// Deletes a file or a manifest; that it is not there is no error.
+    pub(super) fn remove(&self, name: &Path) -> Result<(), LogError> {
+        if let Some(bucket) = &self.bucket {
+            return bucket.delete(name);
+        }
+        let path = self.root.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(LogError::io("remove", &path)(error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Makes the names of placed files durable, and those of the folders they are in.
     pub(super) fn sync<'a>(&self, names: impl Iterator<Item = &'a Path>) -> Result<(), LogError> {
+        if self.bucket.is_some() {
+            return Ok(());
+        }
         let mut folders: Vec<PathBuf> = Vec::new();
         for name in names {
             // The folder of the day and that of the site; or of the node and of all manifests.
@@ -92,7 +162,10 @@ impl Archive {
         site: &SiteId,
         each: &mut dyn FnMut(Committed) -> Result<(), LogError>,
     ) -> Result<(), LogError> {
-        parquet_read::read_file(&self.root.join(name), site, each)
+        match &self.bucket {
+            None => parquet_read::read_file(&self.root.join(name), site, each),
+            Some(bucket) => parquet_read::read(bucket.get(name)?, &bucket.describe(name), site, each),
+        }
     }
 
     /// Returns the nodes that have manifests here, in order.
@@ -114,24 +187,27 @@ impl Archive {
 
     /// Returns the text of a node's manifest, or nothing where there is none.
     pub(super) fn manifest(&self, node: u64, start: Position) -> Result<Option<Vec<u8>>, LogError> {
-        let path = self.root.join(manifest_name(node, start));
-        match fs::read(&path) {
+        let name = manifest_name(node, start);
+        let path = self.describe(&name);
+        let found = match &self.bucket {
+            None => fs::read(&path).map_err(LogError::io("read", &path)),
+            Some(bucket) => bucket.get(&name).map(Into::into),
+        };
+        match found {
             Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(LogError::io("read", &path)(error)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
     /// Puts a manifest where there was none; returns whether there was none.
     pub(super) fn create_manifest(&self, node: u64, start: Position, text: &[u8]) -> Result<bool, LogError> {
         let name = manifest_name(node, start);
+        if let Some(bucket) = &self.bucket {
+            return bucket.create(&name, text.to_vec());
+        }
         let path = self.root.join(&name);
-        // Two processes that take themselves for one node write aside each on their own.
-        let aside = path.with_extension(format!("{}.tmp", std::process::id()));
-        let folder = self.root.join(manifests_of(node));
-        fs::create_dir_all(&folder).map_err(LogError::io("create", &folder))?;
-        let mut file = fs::File::create(&aside).map_err(LogError::io("create", &aside))?;
-        file.write_all(text).and_then(|()| file.sync_all()).map_err(LogError::io("write", &aside))?;
+        let aside = manifest_aside(&path, text)?;
         // A link, unlike a rename, fails where something is.
         let created = match fs::hard_link(&aside, &path) {
             Ok(()) => true,
@@ -143,8 +219,23 @@ impl Archive {
         Ok(created)
     }
 
+    /// Puts a manifest there, over the one that is.
+    pub(super) fn put_manifest(&self, node: u64, start: Position, text: &[u8]) -> Result<(), LogError> {
+        let name = manifest_name(node, start);
+        if let Some(bucket) = &self.bucket {
+            return bucket.put(&name, text.to_vec());
+        }
+        let path = self.root.join(&name);
+        let aside = manifest_aside(&path, text)?;
+        fs::rename(&aside, &path).map_err(LogError::io("rename to", &path))?;
+        self.sync(std::iter::once(name.as_path()))
+    }
+
     /// Returns the names directly below a folder of the archive.
     pub(super) fn names(&self, folder: &Path) -> Result<Vec<String>, LogError> {
+        if let Some(bucket) = &self.bucket {
+            return bucket.names(folder);
+        }
         let folder = self.root.join(folder);
         match fs::read_dir(&folder) {
             Ok(entries) => {
@@ -155,6 +246,27 @@ impl Archive {
             Err(error) => Err(LogError::io("list", &folder)(error)),
         }
     }
+}
+
+/// Returns the folder of a site.
+pub(super) fn site_folder(site: &SiteId) -> PathBuf {
+    PathBuf::from(format!("site={site}"))
+}
+
+/// Returns the folder of a site's day.
+pub(super) fn day_folder(site: &SiteId, date: &str) -> PathBuf {
+    site_folder(site).join(format!("date={date}"))
+}
+
+/// Writes a manifest beside its place, synced, and returns where.
+fn manifest_aside(path: &Path, text: &[u8]) -> Result<PathBuf, LogError> {
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder).map_err(LogError::io("create", folder))?;
+    // Two processes that take themselves for one node write aside each on their own.
+    let aside = path.with_extension(format!("{}.tmp", std::process::id()));
+    let mut file = fs::File::create(&aside).map_err(LogError::io("create", &aside))?;
+    file.write_all(text).and_then(|()| file.sync_all()).map_err(LogError::io("write", &aside))?;
+    Ok(aside)
 }
 
 fn manifests_of(node: u64) -> PathBuf {

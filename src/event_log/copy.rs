@@ -39,11 +39,13 @@ pub fn parts<E: From<LogError>>(dir: &Path, mut each: impl FnMut(Part<'_>) -> Re
                 each(Part::Archive(&file.path))?;
             }
             each(Part::Log(&name(dir, &segment::manifest_path(dir, start))))?;
+            // Manifests within this one are about to be deleted.
+            from = manifest.end;
         }
         if last {
             return Ok(());
         }
-        from = start.after();
+        from = from.max(start.after());
     }
 }
 

@@ -25,6 +25,9 @@ pub struct Manifest {
     pub first_received_at: Option<Timestamp>,
     pub last_received_at: Option<Timestamp>,
     pub files: Vec<SealedFile>,
+    /// Files that this manifest no longer names and that are still to be deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<PathBuf>,
 }
 
 /// One Parquet file of a sealed segment, its rows in log order.

@@ -7,7 +7,7 @@ use std::vec::IntoIter;
 use parquet::column::reader::get_typed_column_reader;
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, Int64Type};
 use parquet::errors::{ParquetError, Result};
-use parquet::file::reader::{FileReader, RowGroupReader};
+use parquet::file::reader::{ChunkReader, FileReader, RowGroupReader};
 use parquet::file::serialized_reader::SerializedFileReader;
 use parquet::schema::types::SchemaDescriptor;
 
@@ -24,8 +24,17 @@ pub(super) fn read_file(
     site: &SiteId,
     each: &mut dyn FnMut(Committed) -> std::result::Result<(), LogError>,
 ) -> std::result::Result<(), LogError> {
+    read(File::open(path).map_err(LogError::io("open", path))?, path, site, each)
+}
+
+/// Calls `each` with every event of what was in a sealed file, in its order; messages call it `path`.
+pub(super) fn read(
+    file: impl ChunkReader + 'static,
+    path: &Path,
+    site: &SiteId,
+    each: &mut dyn FnMut(Committed) -> std::result::Result<(), LogError>,
+) -> std::result::Result<(), LogError> {
     let damaged = |e: ParquetError| LogError::corrupt(path, 0, e.to_string());
-    let file = File::open(path).map_err(LogError::io("open", path))?;
     let reader = SerializedFileReader::new(file).map_err(damaged)?;
     let ours = SchemaDescriptor::new(schema().map_err(damaged)?);
     if reader.metadata().file_metadata().schema_descr().columns() != ours.columns() {

@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::archive::{Archive, manifest_name};
+use super::archive::{Archive, day_folder, manifest_name};
 use super::frame::{self, Frame, Scan};
 use super::manifest::{FORMAT, Manifest, SealedFile};
 use super::sealed::SealedSegment;
@@ -199,6 +199,7 @@ impl Segment {
             first_received_at: self.received.map(|(first, _)| first),
             last_received_at: self.received.map(|(_, last)| last),
             files: Vec::new(),
+            replaces: Vec::new(),
         }
     }
 }
@@ -215,17 +216,32 @@ fn write_day(
         Some(record) => segment.decode(record)?.event.ts.date(),
         None => Timestamp::default().date(),
     };
-    let folder = Path::new(&format!("site={site}")).join(format!("date={date}"));
-    let path = folder.join(archive.file_name(segment.start));
+    let rows = || records.iter().map(|record| segment.decode(record));
+    write_checked(archive, &archive.file_name(segment.start), site, date, rows, step)
+}
+
+/// Writes a file, finds in it what was to be written, and gives it its place.
+pub(super) fn write_checked<R: Iterator<Item = Result<Committed, LogError>>>(
+    archive: &Archive,
+    name: &str,
+    site: &SiteId,
+    date: String,
+    rows: impl Fn() -> R,
+    step: &mut dyn FnMut() -> Result<(), LogError>,
+) -> Result<SealedFile, LogError> {
+    let path = day_folder(site, &date).join(name);
     let aside = archive.aside(&path)?;
-    let file = parquet_write::write_file(&aside, records.iter().map(|record| segment.decode(record)))?;
+    let file = parquet_write::write_file(&aside, rows())?;
     step()?;
     file.sync_all().map_err(LogError::io("sync", &aside))?;
-    let mut expected = records.iter();
+    let (mut expected, mut count) = (rows(), 0);
     let differs = |what: &str| LogError::corrupt(&aside, 0, format!("read back, {what}; nothing was sealed"));
-    parquet_read::read_file(&aside, site, &mut |found| match expected.next() {
-        Some(record) if segment.decode(record)? == found => Ok(()),
-        Some(record) => Err(differs(&format!("the event at position {} differs", record.position))),
+    parquet_read::read_file(&aside, site, &mut |found| match expected.next().transpose()? {
+        Some(row) if row == found => {
+            count += 1;
+            Ok(())
+        }
+        Some(row) => Err(differs(&format!("the event at position {} differs", row.position))),
         None => Err(differs("it has more events than were written")),
     })?;
     if expected.next().is_some() {
@@ -234,10 +250,15 @@ fn write_day(
     let bytes = file.metadata().map_err(LogError::io("read the size of", &aside))?.len();
     step()?;
     archive.place(&aside, &path)?;
-    Ok(SealedFile { path, site: site.to_string(), date, rows: records.len() as u64, bytes })
+    Ok(SealedFile { path, site: site.to_string(), date, rows: count, bytes })
 }
 
-fn write_manifest(dir: &Path, manifest: &Manifest, step: &mut dyn FnMut() -> Result<(), LogError>) -> Result<(), LogError> {
+/// Puts the node's own manifest there, over the one that is.
+pub(super) fn write_manifest(
+    dir: &Path,
+    manifest: &Manifest,
+    step: &mut dyn FnMut() -> Result<(), LogError>,
+) -> Result<(), LogError> {
     let path = segment::manifest_path(dir, manifest.start);
     let aside = path.with_extension("json.tmp");
     let text = text(manifest, &aside)?;
@@ -249,7 +270,7 @@ fn write_manifest(dir: &Path, manifest: &Manifest, step: &mut dyn FnMut() -> Res
     segment::sync_dir(&dir.join(segment::SEALED))
 }
 
-fn text(manifest: &Manifest, path: &Path) -> Result<Vec<u8>, LogError> {
+pub(super) fn text(manifest: &Manifest, path: &Path) -> Result<Vec<u8>, LogError> {
     serde_json::to_vec_pretty(manifest).map_err(|e| LogError::io("write", path)(e.into()))
 }
 

@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::event::Event;
 use crate::event_log::arbitrary::{any_event, sample};
+use crate::event_log::bucket::Bucket;
 use crate::event_log::{Archive, EventLog, LogSettings, Reader, Reply};
 
 const NODE: u64 = 7;
@@ -55,8 +56,9 @@ fn archived(archive: &Archive) -> Vec<Position> {
 }
 
 /// One of each kind of archive, below `folder`.
-fn archives(folder: &Path) -> [Archive; 2] {
-    [Archive::own(&folder.join("own")), Archive::shared(&folder.join("shared"), NODE)]
+fn archives(folder: &Path) -> [Archive; 3] {
+    let bucket = Archive::in_bucket(Bucket::in_memory(), &folder.join("aside"), NODE);
+    [Archive::own(&folder.join("own")), Archive::shared(&folder.join("shared"), NODE), bucket]
 }
 
 /// Events of two sites on three days, out of order.
@@ -135,7 +137,7 @@ fn a_reader_keeps_up_while_everything_moves() {
 
 #[test]
 fn sealing_may_end_anywhere() {
-    for kind in 0..2 {
+    for kind in 0..3 {
         let crashes = (0..).take_while(|&crash| !ends_at(kind, crash)).count();
         assert!(crashes > 10, "{crashes} steps");
     }

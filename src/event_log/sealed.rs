@@ -47,9 +47,18 @@ impl SealedSegment {
     }
 
     pub(super) fn next(&mut self) -> Result<Option<Committed>, LogError> {
-        let Some((position, begin, end)) = self.events.next() else { return Ok(None) };
+        let next = self.events.next();
+        next.map(|event| self.decode(event)).transpose()
+    }
+
+    /// Returns what is still to be read, leaving it to be read.
+    pub(super) fn rows(&self) -> impl Iterator<Item = Result<Committed, LogError>> {
+        self.events.as_slice().iter().map(|&event| self.decode(event))
+    }
+
+    fn decode(&self, (position, begin, end): (Position, usize, usize)) -> Result<Committed, LogError> {
         let decoded = codec::decode(&self.encoded[begin..end]);
         let event = decoded.map_err(|e| LogError::corrupt(&self.path, 0, e.to_string()))?;
-        Ok(Some(Committed { position, event }))
+        Ok(Committed { position, event })
     }
 }

@@ -69,7 +69,7 @@ impl Check {
 ///
 /// A store that is away is no reason to send requests elsewhere: events are kept in the log, and decisions go on.
 async fn readyz(app: web::Data<Arc<App>>) -> Result<HttpResponse, Problem> {
-    let mut checks = vec![log(&app), store(&app), disk(&app)];
+    let mut checks = vec![log(&app), store(&app), disk(&app), archive(&app)];
     checks.extend(app.sites().iter().map(|site| build(site)));
     if app.is_draining() {
         let detail = "The server is about to stop. Send requests to another one.".to_owned();
@@ -123,6 +123,17 @@ fn disk(app: &App) -> Check {
             )
         }
         Err(error) => check.trouble(State::Degraded, format!("How much room is left for the event log cannot be told: {error}.")),
+    }
+}
+
+fn archive(app: &App) -> Check {
+    let check = Check::ok("archive");
+    match app.archive_trouble() {
+        None => check,
+        Some(trouble) => check.trouble(
+            State::Degraded,
+            format!("{trouble}. See to the archive; closed segments of the log wait in the data directory meanwhile."),
+        ),
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a fault that cannot be caused is a test that fails")]
 
+mod bucket;
 mod builds;
 mod clock;
 mod disk;

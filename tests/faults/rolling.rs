@@ -50,7 +50,7 @@ fn readiness_says_of_each_part_how_it_is() {
     assert_eq!(ready.status, 200, "{}", ready.text());
     let ready = ready.json();
     let checks: Vec<&str> = ready["checks"].as_array().unwrap().iter().map(|c| c["check"].as_str().unwrap()).collect();
-    assert_eq!(checks, ["log", "store", "disk", "build"], "{ready}");
+    assert_eq!(checks, ["log", "store", "disk", "archive", "build"], "{ready}");
     assert!(ready["checks"][2]["free_mib"].is_u64(), "{ready}");
 }
 

@@ -1,5 +1,6 @@
 //! What tests share: real servers, started here.
 
+pub mod bucket;
 pub mod load;
 pub mod proxy;
 pub mod redis_cluster;
