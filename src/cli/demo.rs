@@ -78,6 +78,7 @@ impl DemoCommand {
         learn(&app, &site).await?;
         progress.finish();
 
+        let stopped = serve::stop_signal();
         println!();
         println!("  The shop is open:   http://{address}/demo/");
         if let Some(admin) = running.admin_address {
@@ -93,7 +94,7 @@ impl DemoCommand {
         if !self.once {
             let shoppers = tokio::spawn(shop(simulation, app.clone(), address, key));
             let learning = tokio::spawn(learn_on(app.clone(), site));
-            serve::stopped().await;
+            stopped.await;
             shoppers.abort();
             learning.abort();
         }

@@ -22,12 +22,14 @@ impl Serve {
         let app = open(&context).await.context("the service cannot start")?;
         crate::control::listen(app.clone()).context("commands cannot reach the server")?;
         app.spawn_background();
+        // Whoever reads below that it listens may ask it to stop.
+        let stopped = stop_signal();
         let running = http::serve(&app, &Extras::default())?;
         info!("Listening on http://{}", running.address);
         if let Some(admin) = running.admin_address {
             info!("Metrics and documentation on http://{admin}/docs");
         }
-        stopped().await;
+        stopped.await;
         app.start_draining();
         let drain = app.config.http.drain_seconds;
         if drain > 0 {
@@ -67,15 +69,17 @@ async fn open(context: &Context) -> Result<Arc<App>, AppError> {
     }
 }
 
-/// Waits for SIGTERM or Ctrl-C.
-pub async fn stopped() {
+/// Hears SIGTERM and Ctrl-C from now on, and returns what waits for one.
+pub fn stop_signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        // Without a handler the default one ends the process, and the log survives that.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+    // Without a handler the default one ends the process, and the log survives that.
+    let mut terminate = signal(SignalKind::terminate()).ok();
+    let mut interrupt = signal(SignalKind::interrupt()).ok();
+    async move {
+        tokio::select! {
+            Some(_) = async { terminate.as_mut()?.recv().await } => {}
+            Some(_) = async { interrupt.as_mut()?.recv().await } => {}
+            else => std::future::pending().await,
+        }
     }
 }
