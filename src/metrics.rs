@@ -29,6 +29,8 @@ metrics! {
     events: IntCounterVec ["site", "result", "code"],
     /// Events answered `retry` because too much waited for the disk, by lane: `browse` is shed first, `binding` last.
     events_shed: IntCounterVec ["lane"],
+    /// Refused events: `kept` to be sent again; `no_consent` or from a `bot`, not kept; `full` for the day or for now; `failed` to be written.
+    dead_letters: IntCounterVec ["result"],
     /// Event batches received.
     batches: IntCounter,
     /// Seconds from reading a batch to its answer, including the sync to disk.
