@@ -18,6 +18,7 @@ use crate::collect::apply::{Apply, ApplyParts, Tail};
 use crate::collect::dedupe::{self, Dedupe, IdHash};
 use crate::collect::redis::SharedIds;
 use crate::config::{Config, Store};
+use crate::dead_letters::{self, DeadLetters};
 use crate::documents::embedded::EmbeddedDocuments;
 use crate::documents::redis::RedisDocuments;
 use crate::documents::{DocumentPut, DocumentStore, Documents, Expect};
@@ -46,6 +47,8 @@ const MEND_EVERY: Duration = Duration::from_millis(500);
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
 const FOLLOW_EVERY: Duration = Duration::from_millis(100);
 const RANK_EVERY: Duration = Duration::from_secs(1);
+/// Reads every dead letter.
+const HONOUR_EVERY: Duration = Duration::from_secs(3_600);
 
 /// Everything a request needs.
 #[derive(Debug)]
@@ -168,12 +171,15 @@ impl App {
         apply.start(queues, &parts, checkpoint, recovery.end);
         let minutes = config.collect.shared_id_minutes;
         let shared = redis.as_ref().filter(|_| minutes > 0).map(|redis| SharedIds::new(redis.clone(), minutes));
+        let letters =
+            dead_letters::Settings { days: config.collect.dead_letter_days, day_bytes: config.collect.dead_letter_mib << 20 };
         let collector = Collector {
             clock: clock.clone(),
             log,
             dedupe,
             shared,
             profiles: profiles.clone(),
+            dead_letters: DeadLetters::open(&paths.dead_letters(), letters, clock.clone(), metrics.clone()),
             metrics: metrics.clone(),
             drop_bots: config.collect.drop_bots,
         };
@@ -244,6 +250,7 @@ impl App {
             tokio::spawn(async move {
                 share::receive(streams, app.node, app.metrics.clone(), || app.sites()).await;
             });
+            tokio::spawn(self.clone().honour_withdrawals());
             let app = self.clone();
             tokio::spawn(async move {
                 let mut run = redis.run_id().await.ok().flatten();
@@ -261,6 +268,16 @@ impl App {
                     }
                 }
             });
+        }
+    }
+
+    /// Removes dead letters of those who said to another node that nothing of them may be kept, for ever.
+    async fn honour_withdrawals(self: Arc<Self>) {
+        loop {
+            if let Err(error) = dead_letters::withdrawn::honour(&self).await {
+                warn!(%error, "Dead letters of those who withdrew on other nodes cannot be removed just now");
+            }
+            tokio::time::sleep(HONOUR_EVERY).await;
         }
     }
 
@@ -453,6 +470,9 @@ impl App {
     /// Finishes what is in flight and notes where things are.
     pub async fn close(&self) {
         self.checkpoint().await;
+        if let Err(error) = self.collector.dead_letters.flush().await {
+            warn!(%error, "The last dead letters were not written");
+        }
         info!("Stopped");
     }
 }

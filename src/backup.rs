@@ -13,6 +13,7 @@
 //! The store is copied before the log, so the log holds everything that the profiles hold and mostly a little more; what is more is
 //! folded when the restored node starts, as after any other stop. Everything acknowledged before the backup began is in it. Where
 //! documents live in Redis they are not: Redis has its own ways. An archive in an object store stays there too.
+//! Dead letters and their keys are in no backup: they have to be gone after some days, wherever they have been copied to.
 
 mod entries;
 

@@ -4,6 +4,7 @@ pub mod backup;
 pub mod build;
 pub mod builds;
 pub mod check_config;
+pub mod dead_letters;
 pub mod demo;
 pub mod doctor;
 pub mod evaluate;
@@ -61,6 +62,8 @@ enum Command {
     Export(export::Export),
     /// Rebuilds every profile from the event log.
     Replay(replay::Replay),
+    /// Lists, sends again and erases events that were refused.
+    DeadLetters(dead_letters::DeadLettersCommand),
     /// Copies everything that is kept, also while the server runs.
     Backup(backup::Backup),
     /// Puts a backup into an empty data directory.
@@ -95,6 +98,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Doctor(command) => runtime()?.block_on(command.run(context)),
         Command::Export(command) => command.run(&context),
         Command::Replay(command) => runtime()?.block_on(command.run(context)),
+        Command::DeadLetters(command) => runtime()?.block_on(command.run(context)),
         Command::Backup(command) => runtime()?.block_on(command.run(context)),
         Command::Restore(command) => command.run(&context),
         Command::CheckConfig(command) => command.run(&context),

@@ -10,6 +10,7 @@ pub mod bots;
 pub mod dedupe;
 pub mod outcome;
 pub mod redis;
+pub mod refused;
 pub mod seen_index;
 pub mod segment;
 pub mod validate;
@@ -21,8 +22,9 @@ use tokio::sync::oneshot;
 use tracing::debug;
 
 use crate::clock::Clock;
+use crate::dead_letters::{DeadLetters, Letter};
 use crate::event::consent::{Granted, Storage};
-use crate::event::{Consent, Draft, Event, EventId, EventKind, Rejection, VisitorId};
+use crate::event::{Consent, ConsentClaim, Draft, Event, EventId, EventKind, Rejection, VisitorId};
 use crate::event_log::lane::Lane;
 use crate::event_log::{EventLog, LogError};
 use crate::metrics::Metrics;
@@ -31,6 +33,7 @@ use crate::profile::store::{ProfileStore, Profiles};
 use dedupe::{Dedupe, IdHash, Seen};
 use outcome::{DropReason, Note, Outcome, RetryReason};
 use redis::SharedIds;
+use refused::{Refused, Sent};
 use validate::{Envelope, validate};
 
 /// Takes events in.
@@ -42,6 +45,8 @@ pub struct Collector {
     /// What other nodes keep, where there are any.
     pub shared: Option<SharedIds>,
     pub profiles: Profiles,
+    /// What is refused and may be kept.
+    pub dead_letters: DeadLetters,
     pub metrics: Metrics,
     pub drop_bots: bool,
 }
@@ -66,17 +71,22 @@ struct Keep {
 }
 
 impl Collector {
-    /// Takes a batch to its outcomes, one per event, in order.
+    /// Takes a batch to its outcomes, one per event, in order. `sent` is what the batch came as.
     ///
     /// When it returns, what is `Ok` is durable. Dropping the future midway loses nothing that was written: leases on
     /// ids end by themselves.
-    pub async fn accept(&self, envelope: &Envelope, user_agent: Option<&str>, batch: Vec<Decoded>) -> Fates {
+    pub async fn accept(&self, envelope: &Envelope, user_agent: Option<&str>, batch: Vec<Decoded>, sent: Sent<'_>) -> Fates {
         self.metrics.batches.inc();
         let batch: Vec<Result<Event, Rejection>> = batch.into_iter().map(|d| d.and_then(|d| validate(d, envelope))).collect();
-        let known = self.known_consents(envelope, &batch).await;
-        let mut keep = withdrawals(envelope, &known, &batch);
+        let refused = if self.dead_letters.are_kept() { sent.refused(envelope, &batch) } else { Vec::new() };
+        let known = self.known_consents(envelope, &batch, &refused).await;
+        // What was sent before has said its word on consent, and that is not of today.
+        let said = if matches!(sent, Sent::Again) { BTreeMap::new() } else { words(envelope, &batch) };
+        let mut keep = withdrawals(envelope, &known, &said);
         // What the shop's own server calls itself says nothing about its visitors.
         let bot = self.drop_bots && !envelope.source.is_trusted() && bots::is_bot(user_agent);
+        self.keep_refused(envelope, &known, &batch, refused, bot);
+        self.forget_withdrawn(envelope, &known, &said);
         let mut outcomes = Vec::with_capacity(batch.len());
         // Where in `outcomes` each event of `keep` stands.
         let mut places = vec![None; keep.len()];
@@ -194,8 +204,14 @@ impl Collector {
 
     /// Returns the last word on consent that is on record for each visitor of the batch. Where the store does not
     /// answer, the batch's own word has to do.
-    async fn known_consents(&self, envelope: &Envelope, batch: &[Result<Event, Rejection>]) -> HashMap<VisitorId, Consent> {
+    async fn known_consents(
+        &self,
+        envelope: &Envelope,
+        batch: &[Result<Event, Rejection>],
+        refused: &[Refused<'_>],
+    ) -> HashMap<VisitorId, Consent> {
         let named = batch.iter().filter_map(|event| event.as_ref().ok()).map(|event| &event.visitor);
+        let named = named.chain(refused.iter().filter_map(|refused| refused.visitor.as_ref()));
         let visitors: Vec<&VisitorId> = envelope.visitor.iter().chain(named).collect::<HashSet<_>>().into_iter().collect();
         let ids: Vec<&str> = visitors.iter().map(|visitor| visitor.as_str()).collect();
         let Ok(stored) = self.profiles.get_many(envelope.site.as_str(), &ids).await else { return HashMap::new() };
@@ -205,13 +221,85 @@ impl Collector {
         });
         known.collect()
     }
+
+    /// Returns whether an event may be kept, by its own word and by what is known.
+    pub async fn is_allowed(&self, envelope: &Envelope, event: Event) -> bool {
+        let (visitor, own) = (event.visitor.clone(), event.consent);
+        let known = self.known_consents(envelope, &[Ok(event)], &[]).await;
+        let purposes = known.get(&visitor).map_or(own.purposes, |known| overruled(own, *known, envelope));
+        purposes.storage().is_some()
+    }
+
+    /// Keeps refused events of those who agreed to be remembered; of all others nothing but a count is left.
+    fn keep_refused(
+        &self,
+        envelope: &Envelope,
+        known: &HashMap<VisitorId, Consent>,
+        batch: &[Result<Event, Rejection>],
+        refused: Vec<Refused<'_>>,
+        bot: bool,
+    ) {
+        for refused in refused {
+            let Some(Err(rejection)) = batch.get(refused.index) else { continue };
+            if bot {
+                self.dead_letters.count("bot");
+                continue;
+            }
+            let Refused { text, dialect, visitor, claim, .. } = refused;
+            let known = visitor.as_ref().and_then(|visitor| known.get(visitor));
+            match claim.map(|claim| granted_to_keep(envelope, claim, known)) {
+                Some(Ok(granted)) => {
+                    self.dead_letters.keep(Letter::new(envelope, visitor, rejection, dialect, text.into_owned()), granted);
+                }
+                denied => {
+                    self.dead_letters.count("no_consent");
+                    if let (Some(Err(Denied::BySaying)), Some(visitor)) = (denied, &visitor) {
+                        self.dead_letters.forget(&envelope.site, visitor);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Erases the dead letters of those whose word is now that nothing may be kept, whether or not they had a profile.
+    fn forget_withdrawn(&self, envelope: &Envelope, known: &HashMap<VisitorId, Consent>, said: &BTreeMap<&VisitorId, Consent>) {
+        for (visitor, said) in said {
+            let purposes = known.get(*visitor).map_or(said.purposes, |known| overruled(*said, *known, envelope));
+            // Only an explicit word, not a batch that forgot to say anything.
+            if said.at.is_some() && purposes.storage().is_none() {
+                self.dead_letters.forget(&envelope.site, visitor);
+            }
+        }
+    }
 }
 
-/// Returns the records of withdrawals, where this batch or one of its events withdraws something that had been granted.
+/// Why a refused event may not be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Denied {
+    /// It or its batch says something of consent, and nothing may be kept.
+    BySaying,
+    /// Nothing was said, or not said when.
+    BySilence,
+}
+
+/// Returns proof that a refused event may be kept, given its own word and the one on record.
 ///
-/// Nothing of a visitor who refused is kept, but that somebody we remember withdrew must be: it is what stops late
-/// batches, and what shows that the withdrawal was honoured.
-fn withdrawals(envelope: &Envelope, known: &HashMap<VisitorId, Consent>, batch: &[Result<Event, Rejection>]) -> Vec<Keep> {
+/// When it happened is not known. Unless it says when consent was given, it cannot be told which word is the later one, and both
+/// have to allow it.
+fn granted_to_keep(envelope: &Envelope, claim: ConsentClaim, known: Option<&Consent>) -> Result<Granted<Storage>, Denied> {
+    let own = envelope.consent(Some(claim), envelope.received_at);
+    let dated = claim.at.or(envelope.consent.at).is_some();
+    let on_record = known.is_none_or(|known| dated || known.purposes.storage().is_some());
+    let purposes = known.map_or(own.purposes, |known| overruled(own, *known, envelope));
+    match purposes.storage() {
+        Some(granted) if on_record => Ok(granted),
+        None if own.at.is_some() => Err(Denied::BySaying),
+        Some(_) | None => Err(Denied::BySilence),
+    }
+}
+
+/// Returns the last word of this batch on each visitor's consent.
+fn words<'a>(envelope: &'a Envelope, batch: &'a [Result<Event, Rejection>]) -> BTreeMap<&'a VisitorId, Consent> {
     // The batch speaks for everybody in it; an event does where the batch is silent, or where it says something later.
     let own = envelope.consent(None, envelope.received_at);
     let mut said: BTreeMap<&VisitorId, Consent> = envelope.visitor.iter().map(|visitor| (visitor, own)).collect();
@@ -223,7 +311,15 @@ fn withdrawals(envelope: &Envelope, known: &HashMap<VisitorId, Consent>, batch: 
             *last = last.later(event.consent);
         }
     }
-    said.into_iter().filter_map(|(visitor, said)| withdrawal(envelope, visitor, known.get(visitor)?, said)).collect()
+    said
+}
+
+/// Returns the records of withdrawals, where this batch or one of its events withdraws something that had been granted.
+///
+/// Nothing of a visitor who refused is kept, but that somebody we remember withdrew must be: it is what stops late
+/// batches, and what shows that the withdrawal was honoured.
+fn withdrawals(envelope: &Envelope, known: &HashMap<VisitorId, Consent>, said: &BTreeMap<&VisitorId, Consent>) -> Vec<Keep> {
+    said.iter().filter_map(|(visitor, said)| withdrawal(envelope, visitor, known.get(*visitor)?, *said)).collect()
 }
 
 fn withdrawal(envelope: &Envelope, visitor: &VisitorId, known: &Consent, said: Consent) -> Option<Keep> {

@@ -22,6 +22,8 @@ use crate::clock::Clock;
 use crate::collect::dedupe::IdHash;
 use crate::collect::seen_index::SeenIndex;
 use crate::config::{Config, Store};
+use crate::dead_letters::Select;
+use crate::dead_letters::replay::Resent;
 use crate::documents::Expect;
 use crate::event::time::HOUR;
 use crate::event::{Event, SiteId};
@@ -76,6 +78,20 @@ pub enum Request {
     Backup {
         to: PathBuf,
     },
+    /// Lists refused events that were kept.
+    DeadLetters {
+        select: Select,
+    },
+    /// Sends refused events again, a page of them.
+    DeadLettersReplay {
+        select: Select,
+        dry_run: bool,
+    },
+    /// Erases the dead letters of somebody, or every one.
+    DeadLettersErase {
+        site: Option<SiteId>,
+        visitor: Option<String>,
+    },
 }
 
 /// What a command gets.
@@ -113,6 +129,17 @@ pub enum Answer {
         files: u64,
         bytes: u64,
     },
+    /// Letters as JSON, and where to go on.
+    DeadLetters {
+        letters: Vec<String>,
+        next: Option<u64>,
+    },
+    /// What became of a page of letters, and where to go on.
+    Resent {
+        resent: Resent,
+        next: Option<u64>,
+    },
+    Erased(u64),
     Failed(String),
 }
 
@@ -171,13 +198,14 @@ impl Executor {
             }
             Request::ImportBegin { site } => {
                 app.ensure_site(&site).await?;
-                let (engine, log, archive) = (app.engine.clone(), app.paths.log.clone(), app.archive.clone());
-                let index = tokio::task::spawn_blocking(move || SeenIndex::up_to_date(engine, &log, &archive)).await?;
-                self.seen = Some(index?);
+                self.seen = Some(seen_index(app).await?);
                 Answer::Done
             }
             Request::ImportEvents { events } => {
                 let Some(seen) = &self.seen else { return Err("an import begins with its own request".into()) };
+                for withdrawn in events.iter().filter(|event| event.consent.purposes.storage().is_none()) {
+                    app.collector.dead_letters.forget(&withdrawn.site, &withdrawn.visitor);
+                }
                 let mut new = Vec::with_capacity(events.len());
                 let mut fresh = Vec::new();
                 for event in events {
@@ -261,8 +289,31 @@ impl Executor {
                 let backup = copied.await??;
                 Answer::BackedUp { files: backup.files.len() as u64, bytes: backup.bytes() }
             }
+            Request::DeadLetters { select } => {
+                let page = app.collector.dead_letters.page(select).await?;
+                let letters = page.letters.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+                Answer::DeadLetters { letters, next: page.next }
+            }
+            Request::DeadLettersReplay { select, dry_run } => {
+                if self.seen.is_none() {
+                    self.seen = Some(seen_index(app).await?);
+                }
+                let Some(seen) = &self.seen else { return Err("the index of known events is not there".into()) };
+                let (resent, next) = crate::dead_letters::replay::replay(app, seen, select, dry_run).await?;
+                Answer::Resent { resent, next }
+            }
+            Request::DeadLettersErase { site, visitor } => Answer::Erased(match visitor {
+                Some(visitor) => app.collector.dead_letters.erase(site, visitor).await?,
+                None => app.collector.dead_letters.erase_all().await?,
+            }),
         })
     }
+}
+
+/// Returns the index of everything in the log.
+async fn seen_index(app: &App) -> Result<SeenIndex, Box<dyn std::error::Error + Send + Sync>> {
+    let (engine, log, archive) = (app.engine.clone(), app.paths.log.clone(), app.archive.clone());
+    Ok(tokio::task::spawn_blocking(move || SeenIndex::up_to_date(engine, &log, &archive)).await??)
 }
 
 /// Who carries out a command's requests.

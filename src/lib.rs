@@ -11,8 +11,8 @@
 //! 4. **Relate** (alerts, segments) is still to come.
 //!
 //! Around them: [`http`] is the only code that knows actix, [`cli`] has one file per command, [`control`] lets commands
-//! reach a running server, [`import`] reads files, [`replay`] rebuilds profiles, [`backup`] copies
-//! everything and puts it back, [`demo`] is an invented shop.
+//! reach a running server, [`import`] reads files, [`replay`] rebuilds profiles, [`dead_letters`] keeps
+//! what was refused, [`backup`] copies everything and puts it back, [`demo`] is an invented shop.
 //!
 //! What holds everywhere:
 //!
@@ -34,6 +34,7 @@ pub mod clock;
 pub mod collect;
 pub mod config;
 pub mod control;
+pub mod dead_letters;
 pub mod decide;
 pub mod demo;
 pub mod documents;

@@ -31,6 +31,8 @@ metrics! {
     events_shed: IntCounterVec ["lane"],
     /// Times that sealing the log, or the upkeep of its archive, failed. It is tried again; segments wait in the data directory.
     archive_failures: IntCounter,
+    /// Refused events: `kept` to be sent again; `no_consent` or from a `bot`, not kept; `full` for the day or for now; `failed` to be written.
+    dead_letters: IntCounterVec ["result"],
     /// Event batches received.
     batches: IntCounter,
     /// Seconds from reading a batch to its answer, including the sync to disk.

@@ -70,6 +70,11 @@ impl Paths {
         self.models.join(site.as_str())
     }
 
+    /// Returns the folder of the dead letters.
+    pub fn dead_letters(&self) -> PathBuf {
+        self.data.join("dead-letters")
+    }
+
     /// Returns the socket through which commands reach a running server.
     pub fn socket(&self) -> PathBuf {
         self.data.join("control.sock")

@@ -8,6 +8,7 @@ use super::{Context, print_json};
 use crate::build;
 use crate::config::Store;
 use crate::control::Session;
+use crate::dead_letters;
 use crate::event_log::{Position, Reader};
 use crate::paths::Paths;
 use crate::store_engine::redis::Redis;
@@ -78,6 +79,17 @@ impl Doctor {
                 Ok(_) => note("Redis".to_owned(), true, "answers".to_owned()),
                 Err(error) => note("Redis".to_owned(), false, error.to_string()),
             }
+        }
+        match dead_letters::counts(&paths.dead_letters()) {
+            Ok(counts) => {
+                let by_code: Vec<String> = counts.iter().map(|(code, count)| format!("{count} {code}")).collect();
+                let detail = match counts.values().sum::<u64>() {
+                    0 => "there are none".to_owned(),
+                    all => format!("{all} can be listed and sent again with `rapport dead-letters`: {}", by_code.join(", ")),
+                };
+                note("dead letters".to_owned(), true, detail);
+            }
+            Err(error) => note("dead letters".to_owned(), false, error.to_string()),
         }
         let sound = findings.iter().all(|f| f.ok);
         if self.json {

@@ -131,8 +131,15 @@ impl Entry {
     }
 }
 
+/// Returns the text of each event of a body, in order; of a body that cannot be read none.
+pub fn events_of(body: &[u8]) -> Vec<&str> {
+    let Ok(Object::<Frame<'_>>(frame)) = serde_json::from_slice(body) else { return Vec::new() };
+    let events = typed::<Vec<&RawValue>>("events", frame.events).ok().flatten().unwrap_or_default();
+    events.into_iter().map(RawValue::get).collect()
+}
+
 /// Reads one event of a batch.
-fn entry(text: &str, max_bytes: usize) -> Entry {
+pub fn entry(text: &str, max_bytes: usize) -> Entry {
     if text.len() > max_bytes {
         return Entry::too_large(text.len(), max_bytes, id_of(text));
     }

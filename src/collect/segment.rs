@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::collect::beacon::{self, BeaconError, Caps, Entry};
+use crate::collect::refused::Words;
 use crate::event::{Rejection, RejectionCode, Timestamp, json};
 
 /// The kinds of a Segment call.
@@ -60,20 +61,7 @@ pub fn decode<E: From<BeaconError>>(
     let write_key = map.remove("writeKey").and_then(|v| v.as_str().map(str::to_owned));
     let caps = caps(write_key.as_deref())?;
     let sent_at = map.get("sentAt").and_then(Value::as_str).and_then(Timestamp::parse);
-    let messages = if call == Call::Batch {
-        match map.remove("batch") {
-            Some(Value::Array(messages)) => messages,
-            _ => return Err(BeaconError::Invalid("`batch` must be an array of calls.".to_owned()).into()),
-        }
-    } else {
-        let name = match call {
-            Call::Track => "track",
-            Call::Identify => "identify",
-            Call::Page | Call::Batch => "page",
-        };
-        map.insert("type".to_owned(), name.into());
-        vec![Value::Object(map)]
-    };
+    let messages = messages(call, map)?;
     let entries = messages
         .into_iter()
         .enumerate()
@@ -91,6 +79,51 @@ pub fn decode<E: From<BeaconError>>(
         })
         .collect();
     Ok(SegmentBody { sent_at, entries })
+}
+
+/// Returns the calls of a body.
+fn messages(call: Call, mut map: Map<String, Value>) -> Result<Vec<Value>, BeaconError> {
+    let name = match call {
+        Call::Batch => {
+            return match map.remove("batch") {
+                Some(Value::Array(messages)) => Ok(messages),
+                _ => Err(BeaconError::Invalid("`batch` must be an array of calls.".to_owned())),
+            };
+        }
+        Call::Track => "track",
+        Call::Identify => "identify",
+        Call::Page => "page",
+    };
+    map.insert("type".to_owned(), name.into());
+    Ok(vec![Value::Object(map)])
+}
+
+/// Returns the text of each call of a body, without the key, in order; of a body that cannot be read none.
+pub fn calls_of(call: Call, body: &[u8]) -> Vec<String> {
+    let Ok(Value::Object(mut map)) = serde_json::from_slice(body) else { return Vec::new() };
+    map.remove("writeKey");
+    let calls = messages(call, map).unwrap_or_default();
+    calls.iter().map(Value::to_string).collect()
+}
+
+/// Reads one call that stands alone.
+pub fn entry(text: &str, max_bytes: usize) -> Entry {
+    let message = serde_json::from_str::<Value>(text).unwrap_or_default();
+    let id = message.get("messageId").and_then(beacon::id_from_value);
+    if text.len() > max_bytes {
+        return Entry::too_large(text.len(), max_bytes, id);
+    }
+    Entry { id, decoded: to_wire(message).and_then(json::draft_from_map) }
+}
+
+/// Reads what a call that cannot be used says of whose it is.
+pub fn words(text: &str) -> Words {
+    let Ok(message) = serde_json::from_str::<Value>(text) else { return Words::default() };
+    let id = |name: &str| message.get(name).and_then(beacon::id_from_value);
+    Words {
+        visitor_id: id("anonymousId").or_else(|| id("userId")),
+        consent: Some(message.get("context").and_then(consent).unwrap_or_default()),
+    }
 }
 
 /// Maps one call to the fields of our own wire event.

@@ -27,7 +27,7 @@ pub struct Consent {
 }
 
 /// What a sender says was agreed to; a purpose it does not mention is the site's policy to decide.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ConsentClaim {
     pub analytics: Option<bool>,
     pub personalization: Option<bool>,

@@ -22,6 +22,7 @@ use super::problem::{Code, Problem};
 use super::{body, now};
 use crate::app::App;
 use crate::collect::beacon::{self, Entry};
+use crate::collect::refused::Sent;
 use crate::collect::validate::Envelope;
 use crate::decide::placement::{self, Placement};
 use crate::decide::{Ask, Context, decide};
@@ -121,7 +122,7 @@ pub async fn decide_page(app: web::Data<Arc<App>>, request: HttpRequest, payload
     // A withdrawal is recorded whether or not anything else happened.
     if !entries.is_empty() || envelope.consent.denies_something() {
         // Aside, so that a decision without events does not carry the room this takes.
-        match Box::pin(events::accept(&app, &request, &envelope, entries)).await {
+        match Box::pin(events::accept(&app, &request, &envelope, entries, Sent::Events(&body.events))).await {
             Ok((results, kept)) => {
                 kept_any = kept;
                 events = Some(results).filter(|_| !body.events.is_empty());

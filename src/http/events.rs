@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::collect::Fates;
 use crate::collect::beacon::{self, Beacon, BeaconError, Caps, Entry};
 use crate::collect::outcome::Outcome;
+use crate::collect::refused::Sent;
 use crate::collect::segment::{self, Call};
 use crate::collect::validate::Envelope;
 use crate::event::{ConsentClaim, Timestamp, VisitorId};
@@ -179,7 +180,7 @@ pub async fn post(app: web::Data<Arc<App>>, request: HttpRequest, payload: web::
     let whose = whose(&app, &caller, &request, beacon.visitor_id.as_deref())?.or_new();
     let words = BatchWords { session_id: beacon.session_id, seq: beacon.seq, sent_at: beacon.sent_at, consent: beacon.consent };
     let envelope = envelope(&app, &caller, &request, &whose, &words, now);
-    answer(&app, &request, &envelope, &whose, beacon.events, serde_json::to_vec).await
+    answer(&app, &request, &envelope, &whose, beacon.events, Sent::Beacon(&bytes), serde_json::to_vec).await
 }
 
 /// `POST /v1/segment/{track,identify,page,batch}`
@@ -207,7 +208,7 @@ pub async fn post_segment(
     let whose = whose(&app, &caller, &request, named.as_deref())?.or_new();
     let words = BatchWords { sent_at: batch.sent_at, ..BatchWords::default() };
     let envelope = envelope(&app, &caller, &request, &whose, &words, now);
-    answer(&app, &request, &envelope, &whose, batch.entries, |results| {
+    answer(&app, &request, &envelope, &whose, batch.entries, Sent::Segment(call, &bytes), |results| {
         let mut value = serde_json::to_value(results)?;
         value["success"] = true.into();
         serde_json::to_vec(&value)
@@ -221,9 +222,10 @@ pub async fn accept(
     request: &HttpRequest,
     envelope: &Envelope,
     entries: Vec<Entry>,
+    sent: Sent<'_>,
 ) -> Result<(BatchAnswer, bool), Problem> {
     let (ids, decoded): (Vec<_>, Vec<_>) = entries.into_iter().map(|entry| (entry.id, entry.decoded)).unzip();
-    let Fates { outcomes, lost } = app.collector.accept(envelope, caller::user_agent(request), decoded).await;
+    let Fates { outcomes, lost } = app.collector.accept(envelope, caller::user_agent(request), decoded, sent).await;
     // A batch without events may hold a withdrawal, and its sender must know that it was not recorded.
     if lost.is_some() && outcomes.iter().all(|outcome| matches!(outcome, Outcome::Retry(_))) {
         return Err(Problem::new(Code::EventsNotKept, "None of the events could be kept; send them again."));
@@ -249,9 +251,10 @@ async fn answer(
     envelope: &Envelope,
     whose: &Whose,
     entries: Vec<Entry>,
+    sent: Sent<'_>,
     write: impl FnOnce(&BatchAnswer) -> serde_json::Result<Vec<u8>>,
 ) -> Result<HttpResponse, Problem> {
-    let (results, kept_any) = accept(app, request, envelope, entries).await?;
+    let (results, kept_any) = accept(app, request, envelope, entries, sent).await?;
     let mut response = HttpResponse::Ok();
     response.content_type("application/json");
     if let Some(cookie) = set_cookie(app, request, envelope, whose, kept_any) {

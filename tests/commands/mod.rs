@@ -5,6 +5,7 @@
 mod backup;
 mod builds;
 mod config;
+mod dead_letters;
 mod evaluate;
 mod export;
 mod formats;

@@ -166,7 +166,11 @@ fn writes_and_syncs_fail_halfway_and_slowly() {
 #[test]
 fn purchases_and_withdrawals_are_shed_last() {
     let faults = tempfile::NamedTempFile::new().unwrap();
-    let server = Server::start_with(&[("RAPPORT_FAULTS", faults.path().to_str().unwrap()), ("RAPPORT_EVENTS__QUEUE", "8")]);
+    let server = Server::start_with(&[
+        ("RAPPORT_FAULTS", faults.path().to_str().unwrap()),
+        ("RAPPORT_EVENTS__QUEUE", "8"),
+        ("RAPPORT_RATE_LIMIT__BURST", "1000000"),
+    ]);
     let secret = server.key("secret", &[]);
     // A commit takes what has queued; at two a second, what forty senders have in flight does not all find room.
     std::fs::write(faults.path(), "sync slow 500").unwrap();
