@@ -51,7 +51,7 @@ pub struct Catalog {
 /// Where each item is. Immutable: new items make a new index, which shares the slots.
 #[derive(Debug, Default)]
 pub struct Index {
-    by_id: HashMap<ItemId, u32>,
+    by_id: foldhash::HashMap<ItemId, u32>,
     slots: Vec<Arc<Slot>>,
 }
 

@@ -7,7 +7,6 @@
 pub mod candidates;
 pub mod filter;
 pub mod placement;
-mod slots;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -19,11 +18,11 @@ use crate::catalog::item::Item;
 use crate::event::{ItemId, Timestamp};
 use crate::live::Snapshot;
 use crate::metrics::Metrics;
+use crate::numbered::NumberSet;
 use crate::profile::Memory;
 use candidates::{Candidate, Candidates, Taker};
 use filter::Filter;
 use placement::{Placement, Rung};
-use slots::SlotSet;
 
 /// What is known about the page and its visitor. Ids the catalog does not know count for nothing.
 #[derive(Debug, Clone, Default)]
@@ -112,9 +111,9 @@ const SPARE: usize = 24;
 #[derive(Debug, Default)]
 struct Scratch {
     candidates: candidates::Scratch,
-    on_page: SlotSet,
-    tried: SlotSet,
-    excluded: SlotSet,
+    on_page: NumberSet,
+    tried: NumberSet,
+    excluded: NumberSet,
     own: Vec<u32>,
 }
 
@@ -196,10 +195,10 @@ struct PageTaker<'a> {
     /// Slots the placement is about.
     own: &'a [u32],
     /// Slots that other placements show.
-    on_page: &'a SlotSet,
-    excluded: &'a SlotSet,
+    on_page: &'a NumberSet,
+    excluded: &'a NumberSet,
     /// Slots that were judged, on this rung or one above.
-    tried: &'a mut SlotSet,
+    tried: &'a mut NumberSet,
     /// Candidates of this rung.
     offered: usize,
     answer: &'a mut Answer,

@@ -45,6 +45,7 @@ pub mod import;
 pub mod keys;
 pub mod live;
 pub mod metrics;
+pub mod numbered;
 pub mod paths;
 pub mod profile;
 pub mod replay;

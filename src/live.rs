@@ -20,6 +20,7 @@ mod words;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use rapport_models::artifact::Row;
@@ -93,7 +94,16 @@ struct Making {
     read_from: Option<u64>,
     /// Counts how often the overlay was emptied, so that other nodes' facts are read again too.
     emptied: u64,
+    /// Facts have been taken in that no snapshot shows.
+    unshown: bool,
+    /// When fresh counts were last worked out, and how long that took.
+    shown: (Instant, Duration),
 }
+
+/// Working out fresh counts takes at most one part in so many of a thread's time…
+const SHOWING_SHARE: u32 = 10;
+/// … but never waits longer than this.
+const SHOWN_WITHIN: Duration = Duration::from_millis(500);
 
 impl Places {
     fn new(build: Option<&ServedBuild>, index: &Index) -> Self {
@@ -237,7 +247,15 @@ impl Live {
             lists: Arc::default(),
             index,
         };
-        let making = Making { overlay: Overlay::new(settings), reworded, unranked: false, read_from: None, emptied: 0 };
+        let making = Making {
+            overlay: Overlay::new(settings),
+            reworded,
+            unranked: false,
+            read_from: None,
+            emptied: 0,
+            unshown: false,
+            shown: (Instant::now(), Duration::ZERO),
+        };
         Self { site, node, current: ArcSwap::from_pointee(snapshot), making: Mutex::new(making) }
     }
 
@@ -304,16 +322,30 @@ impl Live {
         self.making().emptied
     }
 
-    /// Counts facts, which show in the next snapshot: at once in what goes together, and in the rankings when
-    /// [`Live::rank`] is called. Returns what was left out.
+    /// Counts facts, which show in what goes together at once, or when [`Live::show`] is called next, and in the rankings
+    /// when [`Live::rank`] is. Returns what was left out.
     pub fn learn(&self, facts: &[Fact]) -> LeftOut {
         let mut making = self.making();
         for fact in facts {
             making.overlay.take(fact);
         }
-        let current = self.current.load_full();
-        self.publish(&mut making, current.build.clone(), current.index.clone(), current.words.clone(), false);
+        making.unshown |= !facts.is_empty();
+        self.show_if_due(&mut making);
         making.overlay.take_left_out()
+    }
+
+    /// Shows facts that were taken in, if there are any and it is time: on a busy shop the rows of what everybody looks at
+    /// change with every batch of events, and working them out each time would take a core.
+    pub fn show(&self) {
+        self.show_if_due(&mut self.making());
+    }
+
+    fn show_if_due(&self, making: &mut Making) {
+        let (at, took) = making.shown;
+        if making.unshown && at.elapsed() >= took.saturating_mul(SHOWING_SHARE - 1).min(SHOWN_WITHIN) {
+            let current = self.current.load_full();
+            self.publish(making, current.build.clone(), current.index.clone(), current.words.clone(), false);
+        }
     }
 
     /// Ranks anew what is popular and trending, if anything happened.
@@ -337,7 +369,10 @@ impl Live {
         } else {
             Arc::new(Places::new(build.as_deref(), &index))
         };
+        let began = Instant::now();
         let fresh = making.overlay.fresh(build.as_deref(), &index, &places);
+        making.shown = (Instant::now(), began.elapsed());
+        making.unshown = false;
         let lists = if rank {
             making.unranked = false;
             Arc::new(Lists::new(making.overlay.rank(build.as_deref(), &places), &index, &words))

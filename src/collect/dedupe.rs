@@ -5,7 +5,7 @@
 //! last day when the server starts. Leases and the window are timed by the steady clock: a wall clock that is set by hours
 //! forgets no id and prolongs no lease.
 
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Steady;

@@ -13,7 +13,6 @@ use rapport_models::{next_item, purchase, repeat};
 
 use super::Context;
 use super::placement::Rung;
-use super::slots::{SlotMap, SlotSet};
 use crate::catalog::{Index, Slot};
 use crate::event::Timestamp;
 use crate::event::time::SECOND;
@@ -21,6 +20,7 @@ use crate::live::Snapshot;
 use crate::live::overlay::Neighbor;
 use crate::live::serving::Relation;
 use crate::live::similar;
+use crate::numbered::{NumberMap, NumberSet};
 use crate::profile::{Memory, Seen, view};
 
 /// Candidates a rung gives at most, so that a narrow filter still finds enough and a huge catalog is not walked whole.
@@ -52,7 +52,7 @@ pub trait Taker {
 pub struct Scratch {
     cart: Vec<u32>,
     visit: Vec<u32>,
-    known: SlotSet,
+    known: NumberSet,
     /// The items of the visit that the model is asked about: slots, newest first.
     recent: Vec<u32>,
     /// The same in the build's numbers, oldest first.
@@ -384,7 +384,7 @@ fn offer_all(index: &Index, candidates: impl Iterator<Item = Candidate>, taker: 
 #[derive(Debug, Default)]
 struct Sums {
     found: Vec<BestFirst>,
-    place: SlotMap<usize>,
+    place: NumberMap<usize>,
 }
 
 impl Sums {

@@ -126,6 +126,7 @@ impl Follower {
                 let left_out = site.live.learn(facts);
                 count(&self.metrics, &site.id, "own", facts.len(), left_out);
             }
+            site.live.show();
         }
         Ok(more)
     }

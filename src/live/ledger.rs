@@ -10,12 +10,13 @@
 //! Memory is bounded (`MAX_ENTRIES`, `MAX_PAIRS`, `MAX_ITEMS`, `MAX_TAUGHT`): about 100 MB a site at the very
 //! most. The oldest groups go first, and [`Ledger::complete_from`] says from where on the rest is complete.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::fact::{Fact, What};
 use super::serving::Relation;
 use crate::event::time::SESSION_SILENCE;
 use crate::event::{ItemId, Timestamp};
+use crate::numbered::{NumberMap, NumberSet};
 
 /// Entries kept, known ones included.
 const MAX_ENTRIES: usize = 200_000;
@@ -49,15 +50,15 @@ pub struct Ledger {
     /// What was given up for lack of room, by node.
     evicted_through: BTreeMap<u64, u64>,
     ids: Vec<ItemId>,
-    numbers: HashMap<ItemId, u32>,
+    numbers: foldhash::HashMap<ItemId, u32>,
     groups: VecDeque<Group>,
     /// Number of the first group in `groups`.
     first: u64,
     /// Where the group with a key is; of visits, the latest.
-    open: HashMap<Key, u64>,
+    open: NumberMap<u64, Key>,
     bought: Counts,
     viewed: Counts,
-    taught: BTreeMap<i32, HashMap<(u64, u32), u32>>,
+    taught: BTreeMap<i32, NumberMap<u32, (u64, u32)>>,
     entries: usize,
     left_out: LeftOut,
 }
@@ -83,7 +84,7 @@ pub struct Counts {
     /// Pairs, both ways.
     pairs: usize,
     /// Items whose counts have changed since this was last taken.
-    changed: HashSet<u32>,
+    changed: NumberSet,
 }
 
 /// What is counted of one item.
@@ -92,7 +93,7 @@ pub struct Tally {
     /// Groups that hold it.
     pub groups: u32,
     /// Items it shares groups with.
-    pub partners: HashMap<u32, Pair>,
+    pub partners: NumberMap<Pair>,
 }
 
 /// What is counted of two items.
@@ -169,10 +170,10 @@ impl Ledger {
             through: BTreeMap::new(),
             evicted_through: BTreeMap::new(),
             ids: Vec::new(),
-            numbers: HashMap::new(),
+            numbers: foldhash::HashMap::default(),
             groups: VecDeque::new(),
             first: 0,
-            open: HashMap::new(),
+            open: NumberMap::default(),
             bought: Counts::default(),
             viewed: Counts::default(),
             taught: BTreeMap::new(),
@@ -254,7 +255,7 @@ impl Ledger {
     }
 
     /// Returns the items whose counts have changed since this was last asked.
-    pub fn take_changed(&mut self, relation: Relation) -> HashSet<u32> {
+    pub fn take_changed(&mut self, relation: Relation) -> NumberSet {
         std::mem::take(&mut self.counts_mut(relation).changed)
     }
 
@@ -346,8 +347,8 @@ impl Ledger {
         *times += 1;
         let may = *times <= self.rules.visitor_cap_per_day;
         self.left_out.capped += u64::from(!may);
-        let too_many = |taught: &BTreeMap<i32, HashMap<_, _>>| {
-            taught.len() > TAUGHT_DAYS || taught.values().map(HashMap::len).sum::<usize>() > MAX_TAUGHT
+        let too_many = |taught: &BTreeMap<i32, NumberMap<_, _>>| {
+            taught.len() > TAUGHT_DAYS || taught.values().map(NumberMap::len).sum::<usize>() > MAX_TAUGHT
         };
         while too_many(&self.taught) {
             self.taught.pop_first();

@@ -15,8 +15,6 @@
 //! of all groups are a little old. And a pair of which the build kept nothing starts from 0, though it may have met once
 //! or insignificantly before.
 
-use std::collections::HashMap;
-
 use rapport_models::cooccurrence::{self, Score};
 use rapport_models::popularity::Trend;
 
@@ -29,6 +27,7 @@ use crate::catalog::Index;
 use crate::config;
 use crate::event::Timestamp;
 use crate::event::time::SECOND;
+use crate::numbered::NumberMap;
 
 /// Different visitors it takes until a pair that the build does not have counts, so that nobody pushes a product alone.
 const MIN_VISITORS: usize = 2;
@@ -98,7 +97,7 @@ pub struct Overlay {
     settings: config::Build,
     /// The slot of each item of the ledger, and the other way round.
     slots: Vec<u32>,
-    numbers: HashMap<u32, u32>,
+    numbers: NumberMap<u32>,
     /// Items of the ledger that had no slot yet.
     homeless: Vec<u32>,
     fresh: Fresh,
@@ -124,7 +123,7 @@ impl Overlay {
             ledger: Ledger::new(rules),
             settings: settings.clone(),
             slots: Vec::new(),
-            numbers: HashMap::new(),
+            numbers: NumberMap::default(),
             homeless: Vec::new(),
             fresh: Fresh::default(),
             rows: [FEW; 2],
@@ -348,8 +347,8 @@ impl Overlay {
         let period = self.settings.trending_half_life_hours * 3_600.0;
         let fade = |at: Timestamp, half_life: f64| (-age(at) / half_life).exp2();
 
-        let mut liked: HashMap<u32, f64> = HashMap::new();
-        let mut recent: HashMap<u32, f64> = HashMap::new();
+        let mut liked: NumberMap<f64> = NumberMap::default();
+        let mut recent: NumberMap<f64> = NumberMap::default();
         for entry in self.ledger.fresh_entries() {
             let slot = self.slots.get(entry.item as usize).copied().unwrap_or(NONE);
             if slot == NONE {
@@ -362,13 +361,13 @@ impl Overlay {
         }
         let trend = Trend::default();
         // A steady pace of r a second has the popularity r · half_life / ln 2.
-        let pace: HashMap<u32, f64> =
+        let pace: NumberMap<f64> =
             popular.iter().map(|&(slot, score)| (slot, score * std::f64::consts::LN_2 / half_life * period)).collect();
         let rising = recent.into_iter().filter(|(_, volume)| *volume >= f64::from(trend.min_volume)).map(|(slot, volume)| {
             let smoothing = f64::from(trend.smoothing);
             (slot, (volume + smoothing) / (pace.get(&slot).copied().unwrap_or(0.0) + smoothing))
         });
-        let rising: HashMap<u32, f64> = rising.collect();
+        let rising: NumberMap<f64> = rising.collect();
         let faded = fade(then, half_life);
         let popular = merged(popular, liked, |before, now| before * faded + now);
         let faded = fade(then, period);
@@ -409,7 +408,7 @@ fn lift(neighbors: &mut Vec<Neighbor>, mut lifted: Vec<(f64, Neighbor)>) {
 }
 
 /// Puts new scores into a ranked list; equal scores keep the list's order, then that of the slots.
-fn merged(mut list: Vec<(u32, f64)>, mut new: HashMap<u32, f64>, with: impl Fn(f64, f64) -> f64) -> Vec<(u32, f64)> {
+fn merged(mut list: Vec<(u32, f64)>, mut new: NumberMap<f64>, with: impl Fn(f64, f64) -> f64) -> Vec<(u32, f64)> {
     for (slot, score) in &mut list {
         *score = with(*score, new.remove(slot).unwrap_or(0.0));
     }

@@ -67,7 +67,12 @@ pub fn session_items(memory: &Memory, now: Timestamp) -> Vec<(&ItemId, Timestamp
         })
         .count();
     items.truncate(open);
-    let mut known = std::collections::HashSet::new();
-    items.retain(|(item, _)| known.insert(*item));
-    items
+    // Each list names an item once, so only the other list can have named it before, and both are short.
+    let mut kept: Vec<(&ItemId, Timestamp)> = Vec::with_capacity(items.len());
+    for (item, at) in items {
+        if !kept.iter().any(|(known, _)| *known == item) {
+            kept.push((item, at));
+        }
+    }
+    kept
 }
