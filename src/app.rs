@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::collect::Collector;
 use crate::collect::apply::{Apply, ApplyParts, Tail};
 use crate::collect::dedupe::{self, Dedupe, IdHash};
+use crate::collect::loss::Losses;
 use crate::collect::redis::SharedIds;
 use crate::config::{Config, Store};
 use crate::dead_letters::{self, DeadLetters};
@@ -23,6 +24,7 @@ use crate::documents::embedded::EmbeddedDocuments;
 use crate::documents::redis::RedisDocuments;
 use crate::documents::{DocumentPut, DocumentStore, Documents, Expect};
 use crate::event::SiteId;
+use crate::event::time::MINUTE;
 use crate::event_log::{Archive, EventLog, LogError, LogSettings, Position, Reader};
 use crate::keys::{Keys, SYSTEM};
 use crate::live::fact::Pseudonyms;
@@ -181,6 +183,7 @@ impl App {
             profiles: profiles.clone(),
             dead_letters: DeadLetters::open(&paths.dead_letters(), letters, clock.clone(), metrics.clone()),
             metrics: metrics.clone(),
+            losses: Arc::new(Losses::new(metrics.clone(), i64::from(config.collect.session_silence_minutes) * MINUTE)),
             drop_bots: config.collect.drop_bots,
         };
         let app = Arc::new(Self {

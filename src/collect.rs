@@ -8,6 +8,7 @@ pub mod apply;
 pub mod beacon;
 pub mod bots;
 pub mod dedupe;
+pub mod loss;
 pub mod outcome;
 pub mod redis;
 pub mod refused;
@@ -24,13 +25,14 @@ use tracing::debug;
 use crate::clock::Clock;
 use crate::dead_letters::{DeadLetters, Letter};
 use crate::event::consent::{Granted, Storage};
-use crate::event::{Consent, ConsentClaim, Draft, Event, EventId, EventKind, Rejection, VisitorId};
+use crate::event::{Consent, ConsentClaim, Draft, Event, EventId, EventKind, Rejection, SiteId, VisitorId};
 use crate::event_log::lane::Lane;
 use crate::event_log::{EventLog, LogError};
 use crate::metrics::Metrics;
 use crate::profile::Profile;
 use crate::profile::store::{ProfileStore, Profiles};
 use dedupe::{Dedupe, IdHash, Seen};
+use loss::Losses;
 use outcome::{DropReason, Note, Outcome, RetryReason};
 use redis::SharedIds;
 use refused::{Refused, Sent};
@@ -48,6 +50,7 @@ pub struct Collector {
     /// What is refused and may be kept.
     pub dead_letters: DeadLetters,
     pub metrics: Metrics,
+    pub losses: Arc<Losses>,
     pub drop_bots: bool,
 }
 
@@ -70,14 +73,55 @@ struct Keep {
     _granted: Granted<Storage>,
 }
 
+/// Counts a batch: what came in at once, and one outcome for each of it when it is dropped, whichever way that comes.
+struct Counted<'a> {
+    metrics: &'a Metrics,
+    site: &'a SiteId,
+    /// Events without an outcome.
+    open: usize,
+}
+
+impl<'a> Counted<'a> {
+    fn new(metrics: &'a Metrics, site: &'a SiteId, events: usize) -> Self {
+        metrics.batches.inc();
+        metrics.events_received.with_label_values(&[site.as_str()]).inc_by(events as u64);
+        Self { metrics, site, open: events }
+    }
+
+    fn outcome(&self, outcome: &Outcome, times: usize) {
+        let labels = [self.site.as_str(), outcome.result(), outcome.code().unwrap_or("")];
+        self.metrics.events.with_label_values(&labels).inc_by(times as u64);
+    }
+
+    fn settle(mut self, outcomes: &[Outcome]) {
+        self.open = self.open.saturating_sub(outcomes.len());
+        for outcome in outcomes {
+            self.outcome(outcome, 1);
+        }
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        if self.open > 0 {
+            // The sender went away before there was an answer.
+            self.outcome(&Outcome::Retry(RetryReason::Unanswered), self.open);
+        }
+    }
+}
+
 impl Collector {
     /// Takes a batch to its outcomes, one per event, in order. `sent` is what the batch came as.
     ///
     /// When it returns, what is `Ok` is durable. Dropping the future midway loses nothing that was written: leases on
     /// ids end by themselves.
     pub async fn accept(&self, envelope: &Envelope, user_agent: Option<&str>, batch: Vec<Decoded>, sent: Sent<'_>) -> Fates {
-        self.metrics.batches.inc();
-        let batch: Vec<Result<Event, Rejection>> = batch.into_iter().map(|d| d.and_then(|d| validate(d, envelope))).collect();
+        let counted = Counted::new(&self.metrics, &envelope.site, batch.len());
+        let validated = |(place, draft): (usize, Decoded)| {
+            let draft = draft?;
+            validate(Draft { seq: draft.seq.or_else(|| envelope.seq_at(place)), ..draft }, envelope)
+        };
+        let batch: Vec<Result<Event, Rejection>> = batch.into_iter().enumerate().map(validated).collect();
         let refused = if self.dead_letters.are_kept() { sent.refused(envelope, &batch) } else { Vec::new() };
         let known = self.known_consents(envelope, &batch, &refused).await;
         // What was sent before has said its word on consent, and that is not of today.
@@ -124,11 +168,15 @@ impl Collector {
         let mut lost = None;
         if !keep.is_empty() {
             let hashes: Vec<IdHash> = keep.iter().filter_map(|k| k.hash).collect();
+            let numbers: Vec<_> = keep.iter().filter_map(|k| loss::number_of(&k.event)).collect();
             let written = self.write(keep).await;
             if let (Some(shared), true) = (&self.shared, leased) {
                 let (shared, hashes, kept) = (shared.clone(), hashes.clone(), written.is_ok());
                 // Nobody waits for it: a lease that is not given back ends by itself.
                 tokio::spawn(async move { if kept { shared.commit(&hashes).await } else { shared.release(&hashes).await } });
+            }
+            if written.is_ok() {
+                self.losses.arrived(&envelope.site, &numbers, self.clock.steady());
             }
             if let Err(reason) = written {
                 for hash in hashes {
@@ -140,11 +188,16 @@ impl Collector {
                 lost = Some(reason);
             }
         }
-        for outcome in &outcomes {
-            let labels = [envelope.site.as_str(), outcome.result(), outcome.code().unwrap_or("")];
-            self.metrics.events.with_label_values(&labels).inc();
-        }
+        counted.settle(&outcomes);
         Fates { outcomes, lost }
+    }
+
+    /// Notes what a batch that is acknowledged says its sender gave up.
+    pub fn note_given_up(&self, envelope: &Envelope) {
+        if !envelope.discarded.is_empty() {
+            let whose = envelope.visitor.as_ref().zip(envelope.session.as_deref());
+            self.losses.given_up(&envelope.site, whose, &envelope.discarded, self.clock.steady());
+        }
     }
 
     /// Takes out of `keep` what another node keeps or is writing. Returns whether the rest is leased there.
@@ -166,6 +219,9 @@ impl Collector {
             let outcome = match event.hash.and_then(|hash| Some((hash, seen.get(&hash)?))) {
                 Some((hash, Seen::Duplicate)) => {
                     self.dedupe.commit(hash);
+                    // It arrived, though not here: this node's count has no gap for it.
+                    let number = loss::number_of(&event.event);
+                    self.losses.arrived(&event.event.site, number.as_slice(), self.clock.steady());
                     Outcome::Duplicate
                 }
                 Some((hash, Seen::InFlight)) => {
@@ -245,11 +301,11 @@ impl Collector {
                 self.dead_letters.count("bot");
                 continue;
             }
-            let Refused { text, dialect, visitor, claim, .. } = refused;
+            let Refused { index, text, dialect, visitor, claim } = refused;
             let known = visitor.as_ref().and_then(|visitor| known.get(visitor));
             match claim.map(|claim| granted_to_keep(envelope, claim, known)) {
                 Some(Ok(granted)) => {
-                    self.dead_letters.keep(Letter::new(envelope, visitor, rejection, dialect, text.into_owned()), granted);
+                    self.dead_letters.keep(Letter::new(envelope, index, visitor, rejection, dialect, text.into_owned()), granted);
                 }
                 denied => {
                     self.dead_letters.count("no_consent");
@@ -389,4 +445,20 @@ fn note(event: &Event) -> Option<Note> {
     }
     (money && event.value_minor.is_none() && event.params.as_deref().is_some_and(|p| p.contains("\"value\"")))
         .then_some(Note::ValueWithoutCurrency)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_have_an_outcome_also_where_nobody_waits_for_it() {
+        let (metrics, site) = (Metrics::new(), SiteId::default_site());
+        let count = |result: &str, code: &str| metrics.events.with_label_values(&[site.as_str(), result, code]).get();
+        Counted::new(&metrics, &site, 2).settle(&[Outcome::Ok(None), Outcome::Duplicate]);
+        assert_eq!([count("ok", ""), count("duplicate", ""), count("retry", "unanswered")], [1, 1, 0]);
+        drop(Counted::new(&metrics, &site, 3));
+        assert_eq!([count("ok", ""), count("retry", "unanswered")], [1, 3]);
+        assert_eq!(metrics.events_received.with_label_values(&[site.as_str()]).get(), 5);
+    }
 }

@@ -146,6 +146,7 @@ pub struct Collect {
     pub drop_bots: bool,
     pub max_items: usize,
     pub shared_id_minutes: u32,
+    pub session_silence_minutes: u32,
     pub dead_letter_days: u32,
     pub dead_letter_mib: u64,
 }

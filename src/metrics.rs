@@ -25,8 +25,18 @@ macro_rules! metrics {
 }
 
 metrics! {
+    /// Events that came in, each time they were sent. By site this is the sum of `rapport_events_total`.
+    events_received: IntCounterVec ["site"],
     /// Events by the one outcome each had: ok, duplicate, drop, retry, and why.
     events: IntCounterVec ["site", "result", "code"],
+    /// Batches refused as a whole, with events nobody has counted, by site (empty: not known whose) and the problem's code.
+    batches_refused: IntCounterVec ["site", "code"],
+    /// Events their senders say they gave up, by reason: `overflow`, `expired`, `rejected`, `too_large`, `invalid`, `other`.
+    events_discarded: IntCounterVec ["site", "reason"],
+    /// Numbered events kept, counted when their session has ended.
+    events_sequenced: IntCounterVec ["site"],
+    /// Numbers that never arrived though later ones of their session did, without those the sender gave up.
+    events_missing: IntCounterVec ["site"],
     /// Events answered `retry` because too much waited for the disk, by lane: `browse` is shed first, `binding` last.
     events_shed: IntCounterVec ["lane"],
     /// Times that sealing the log, or the upkeep of its archive, failed. It is tried again; segments wait in the data directory.

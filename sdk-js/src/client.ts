@@ -96,6 +96,8 @@ export function createClient(options: Options, around: Surroundings) {
 	/** The one exit for everything that is not sent. */
 	const dropped = (reason: DropReason, event: object, code?: string) => {
 		log('dropped', reason, code, event);
+		// Without consent nothing is told.
+		if (granted()) identity.giveUp(reason, 1);
 		try {
 			onDropped?.(reason, event as Record<string, unknown>, code);
 		} catch (error) {
@@ -103,20 +105,43 @@ export function createClient(options: Options, around: Surroundings) {
 		}
 	};
 
-	const bodyOf = (batch: Entry[]) => {
-		// What happened before consent belongs to the session that consent began to keep.
-		const session_id = batch[0]?.session ?? identity.session();
-		const seq = identity.nextSeq(session_id);
+	/** Gives an event its number, once. What happened before consent belongs to the session that consent began to keep. */
+	const number = (entry: Entry) => {
+		if (entry.session) return;
+		const { id, seq } = identity.session(1);
+		entry.session = id;
+		entry.text = `${entry.text.slice(0, -1)},"seq":${seq}}`;
+	};
+
+	/** Returns a batch's body, and what to call once it has arrived. */
+	const pack = (batch: Entry[]): [body: string, arrived: () => void] => {
+		const session_id = batch[0]?.session;
 		const sent_at = new Date(wallNow()).toISOString();
-		return writeBody({ v: 1, key, visitor_id: visitorId, session_id, seq, sent_at, consent }, batch, now());
+		const lost = identity.givenUp();
+		const discarded = lost && Object.entries(lost).map(([reason, count]) => ({ reason, count }));
+		return [
+			writeBody({ v: 1, key, visitor_id: visitorId, session_id, sent_at, consent, discarded }, batch, now()),
+			// Not before, so that no failure loses the report; if only the answer gets lost it is told twice.
+			() => {
+				for (const reason in lost) identity.giveUp(reason, -(lost[reason] as number));
+			},
+		];
 	};
 
 	const queue = createQueue({
 		async send(batch, keepalive) {
-			const reply = await request(fetch, `${base}events`, POST_TIMEOUT_MS, true, bodyOf(batch), keepalive);
+			const [body, arrived] = pack(batch);
+			const reply = await request(fetch, `${base}events`, POST_TIMEOUT_MS, true, body, keepalive);
+			if (reply.status < 300) arrived();
 			return readReply(reply, wallNow());
 		},
-		beacon: (batch) => around.beacon(`${base}events`, bodyOf(batch)),
+		beacon(batch) {
+			const [body, arrived] = pack(batch);
+			const taken = around.beacon(`${base}events`, body);
+			// Nobody will hear more of it.
+			if (taken) arrived();
+			return taken;
+		},
 		dropped: (reason, entry, code) => dropped(reason, JSON.parse(entry.text), code),
 		now,
 		random: around.random,
@@ -150,17 +175,18 @@ export function createClient(options: Options, around: Surroundings) {
 	};
 
 	const track = (type: string, params: Params = {}) => {
-		// Its own fields win over parameters of the same name; the age is written when it is sent.
-		const event = { ...params, id: uuid(wallNow()), type, age_ms: undefined, ts: undefined };
+		// Its own fields win over parameters of the same name; number and age are written later.
+		const event = { ...params, id: uuid(wallNow()), type, seq: undefined, age_ms: undefined, ts: undefined };
 		if (granted() === false) return dropped('consent', event);
 		let entry: Entry;
 		try {
-			entry = entryOf(event.id, JSON.stringify(event), now(), granted() ? identity.session(true) : undefined);
+			entry = entryOf(event.id, JSON.stringify(event), now());
 		} catch {
 			return dropped('invalid', event);
 		}
 		if (entry.bytes > MAX_EVENT_BYTES) return dropped('too_large', event);
 		log('track', event);
+		if (granted()) number(entry);
 		queue.add([entry]);
 	};
 
@@ -170,6 +196,7 @@ export function createClient(options: Options, around: Surroundings) {
 		log('consent', consent);
 		if (granted()) {
 			identity.remember(true);
+			queue.unfinished().forEach(number);
 			queue.open();
 			if (!permits(before)) restore();
 		} else if (granted() === false) {
@@ -206,7 +233,7 @@ export function createClient(options: Options, around: Surroundings) {
 		// Without consent the page's own context is all that is said.
 		const head = {
 			key,
-			...(granted() && { visitor_id: visitorId, session_id: identity.session(true) }),
+			...(granted() && { visitor_id: visitorId, session_id: identity.session(0).id }),
 			consent,
 			customer_token: customerToken,
 			...words,

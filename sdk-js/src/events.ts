@@ -98,14 +98,14 @@ export interface Entry {
 /** What the server takes for one event. */
 export const MAX_EVENT_BYTES = 8192;
 
-/** Room for the age that is written when the event is sent, and a comma. */
-const AGE_BYTES = 26;
+/** Room for what is written into it later: its number, its age, and a comma. */
+const LATER_BYTES = 48;
 
 export const utf8Length = (text: string): number => new Blob([text]).size;
 
 /** Returns the entry of an event that is already JSON. */
 export function entryOf(id: string, json: string, at: number, session?: string): Entry {
-	return { id, text: json, at, bytes: utf8Length(json) + AGE_BYTES, session };
+	return { id, text: json, at, bytes: utf8Length(json) + LATER_BYTES, session };
 }
 
 /** Returns a UUIDv7: ids that sort by time suit the server's log. */

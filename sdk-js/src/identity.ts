@@ -1,5 +1,5 @@
-// The session: an id, and a count of its batches. Nothing is stored before consent. The visitor's id is not ours to
-// make: the server mints it into a cookie once consent is given.
+// The session: an id, a count of its events, and a count of those given up. Nothing is stored before consent. The
+// visitor's id is not ours to make: the server mints it into a cookie once consent is given.
 
 /** The part of `localStorage` that is used. */
 export interface Store {
@@ -13,16 +13,28 @@ export const SESSION_MS = 30 * 60_000;
 
 interface Session {
 	id: string;
+	/** The number of its last event. */
 	seq: number;
 	last: number;
+	/** What was given up and the server has not been told of. */
+	lost?: GivenUp | undefined;
 }
 
+/**
+ * How many events were given up, by reason.
+ *
+ * Where two tabs have told of the same it is negative, until as many more are given up.
+ */
+export type GivenUp = Record<string, number | undefined>;
+
 export interface Identity {
-	/** Returns the current session's id; `active` prolongs it. */
-	session(active?: boolean): string;
-	/** Returns the number of the session's next batch; `undefined` for a session that is over. */
-	nextSeq(session: string): number | undefined;
-	/** Turns storing on, or off with everything removed. */
+	/** Returns the current session, prolonged; it numbers so many events more. */
+	session(events: number): Session;
+	/** Counts `n` events as given up; a negative number takes back those that were told of. */
+	giveUp(reason: string, n: number): void;
+	/** Returns what was given up and not told of. */
+	givenUp(): GivenUp | undefined;
+	/** Turns storing on, or off with everything removed and forgotten. */
 	remember(allowed: boolean): void;
 }
 
@@ -52,7 +64,7 @@ export function createIdentity(store: () => Store, key: string, now: () => numbe
 	/** Returns the session that goes on, or a new one. Other pages of the site may be in it too. */
 	const current = (): Session => {
 		const kept = (stored && readJson<Session>(store, key)) || session;
-		session = kept && now() - kept.last < SESSION_MS ? kept : { id: newId(), seq: 0, last: now() };
+		session = kept && now() - kept.last < SESSION_MS ? kept : { id: newId(), seq: 0, last: now(), lost: kept?.lost };
 		return session;
 	};
 	const write = () => {
@@ -60,29 +72,25 @@ export function createIdentity(store: () => Store, key: string, now: () => numbe
 	};
 
 	return {
-		session(active) {
+		session(events) {
 			const it = current();
-			if (active) {
-				it.last = now();
-				write();
-			}
-			return it.id;
-		},
-		nextSeq(id) {
-			const it = current();
-			if (it.id !== id) return undefined;
-			it.seq++;
+			it.last = now();
+			it.seq += events;
 			write();
-			return it.seq;
+			return it;
 		},
+		giveUp(reason, n) {
+			const it = current();
+			it.lost = { ...it.lost, [reason]: (it.lost?.[reason] ?? 0) + n || undefined };
+			write();
+		},
+		givenUp: () => current().lost,
 		remember(allowed) {
 			stored = allowed;
-			if (allowed) {
-				current();
-				write();
-			}
-			// Also where this page has stored nothing: an earlier one may have.
-			else writeJson(store, key, undefined);
+			if (allowed) current();
+			else session = undefined;
+			// Removes it also where this page has stored nothing: an earlier one may have.
+			writeJson(store, key, session);
 		},
 	};
 }

@@ -21,40 +21,56 @@ function identityWith(store = memoryStore()) {
 describe('the session', () => {
 	it('ends after thirty minutes of silence', async () => {
 		const { identity, time } = identityWith();
-		expect(identity.session(true)).toBe('s1');
+		expect(identity.session(1).id).toBe('s1');
 		await time.advance(SESSION_MS - 1);
-		expect(identity.session(true)).toBe('s1');
-		await time.advance(SESSION_MS - 1);
-		expect(identity.session()).toBe('s1');
-		await time.advance(1);
-		expect(identity.session()).toBe('s2');
+		expect(identity.session(1).id).toBe('s1');
+		await time.advance(SESSION_MS);
+		expect(identity.session(0).id).toBe('s2');
 	});
 
-	it('counts its batches, and none of another session', () => {
-		const { identity } = identityWith();
-		const id = identity.session();
-		expect([identity.nextSeq(id), identity.nextSeq(id), identity.nextSeq('other')]).toEqual([1, 2, undefined]);
+	it('counts its events from 1', async () => {
+		const { identity, time } = identityWith();
+		expect([1, 1, 0, 1].map((n) => identity.session(n).seq)).toEqual([1, 2, 2, 3]);
+		await time.advance(SESSION_MS);
+		expect(identity.session(1)).toMatchObject({ id: 's2', seq: 1 });
+	});
+
+	it('keeps what was given up until it is told, also beyond its end', async () => {
+		const { identity, time } = identityWith();
+		expect(identity.givenUp()).toBeUndefined();
+		identity.giveUp('overflow', 1);
+		identity.giveUp('overflow', 1);
+		identity.giveUp('expired', 1);
+		const told = identity.givenUp();
+		identity.giveUp('overflow', 1);
+		expect(told, 'what is being told stays as it is').toEqual({ overflow: 2, expired: 1 });
+		identity.giveUp('overflow', -2);
+		await time.advance(SESSION_MS);
+		expect(identity.givenUp()).toEqual({ overflow: 1, expired: 1 });
 	});
 
 	it('is not stored before consent, is after, and goes with it', () => {
 		const { identity, store } = identityWith();
-		identity.session(true);
-		identity.nextSeq('s1');
+		identity.session(1);
+		identity.giveUp('overflow', 1);
 		expect(store.data.size).toBe(0);
 		identity.remember(true);
 		expect([...store.data.keys()]).toEqual(['session']);
 		identity.remember(false);
-		identity.session(true);
+		expect(identity.session(1)).toMatchObject({ id: 's2', seq: 1 });
+		expect(identity.givenUp()).toBeUndefined();
 		expect(store.data.size).toBe(0);
 	});
 
-	it('goes on in the next page, with its count', () => {
+	it('goes on in the next page, with its counts', () => {
 		const first = identityWith();
 		first.identity.remember(true);
-		first.identity.nextSeq(first.identity.session(true));
+		first.identity.session(1);
+		first.identity.giveUp('rejected', 1);
 		const second = identityWith(first.store);
 		second.identity.remember(true);
-		expect(second.identity.nextSeq(second.identity.session())).toBe(2);
+		expect(second.identity.session(1)).toMatchObject({ id: 's1', seq: 2 });
+		expect(second.identity.givenUp()).toEqual({ rejected: 1 });
 	});
 
 	it('works where storing is forbidden or damaged', () => {
@@ -67,11 +83,11 @@ describe('the session', () => {
 			() => 'id',
 		);
 		forbidden.remember(true);
-		expect(forbidden.session(true)).toBe('id');
+		expect(forbidden.session(1).id).toBe('id');
 		const { identity, store } = identityWith();
 		store.setItem('session', '{{{');
 		identity.remember(true);
-		expect(identity.session()).toBe('s1');
+		expect(identity.session(0).id).toBe('s1');
 	});
 });
 

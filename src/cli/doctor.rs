@@ -1,15 +1,19 @@
 //! `rapport doctor`
 
+use std::collections::{BTreeMap, HashMap};
+
 use clap::Args;
 use rapport_models::artifact::{Artifact, publish};
 use serde::Serialize;
 
 use super::{Context, print_json};
 use crate::build;
+use crate::collect::loss::{Numbers, SessionHash, number_of};
 use crate::config::Store;
 use crate::control::Session;
 use crate::dead_letters;
-use crate::event_log::{Position, Reader};
+use crate::event::SiteId;
+use crate::event_log::NodesReader;
 use crate::paths::Paths;
 use crate::store_engine::redis::Redis;
 
@@ -28,11 +32,32 @@ struct Finding {
     detail: String,
 }
 
+/// What arrived of a site's numbered events and what did not.
+#[derive(Debug, Serialize)]
+struct Loss {
+    site: SiteId,
+    sequenced: u64,
+    /// Numbers between the first and the last of their session that are not in the log.
+    missing: u64,
+    /// Missing of all.
+    loss_rate: f64,
+}
+
+impl Loss {
+    fn of(site: &SiteId, sessions: &HashMap<SessionHash, Numbers>) -> Self {
+        let sequenced: u64 = sessions.values().map(Numbers::arrived).sum();
+        let missing: u64 = sessions.values().map(Numbers::missing).sum();
+        let loss_rate = missing as f64 / (sequenced + missing).max(1) as f64;
+        Self { site: site.clone(), sequenced, missing, loss_rate }
+    }
+}
+
 impl Doctor {
     /// Reads everything once, beside a running server or without one, and changes nothing.
     pub async fn run(self, context: Context) -> anyhow::Result<()> {
         let paths = Paths::new(&context.data_dir, &context.config);
         let mut findings = Vec::new();
+        let mut numbers: BTreeMap<SiteId, HashMap<SessionHash, Numbers>> = BTreeMap::new();
         let mut note = |what: String, ok: bool, detail: String| findings.push(Finding { what, ok, detail });
         match Session::connect(&context.config, &context.data_dir).await {
             Ok(_) => note("server".to_owned(), true, "runs on this data directory".to_owned()),
@@ -40,9 +65,17 @@ impl Doctor {
         }
         if paths.log.exists() {
             let (mut events, mut damage) = (0u64, Vec::new());
-            for committed in Reader::open(&paths.log, &paths.archive()?, Position::START)? {
-                match committed {
-                    Ok(_) => events += 1,
+            let archive = paths.archive()?;
+            // Sessions through several nodes have their numbers in several logs.
+            for from in NodesReader::open(&paths.log, &archive, archive.node().unwrap_or_default())? {
+                match from {
+                    Ok(from) => {
+                        events += 1;
+                        if let Some((session, number)) = number_of(&from.committed.event) {
+                            let sessions = numbers.entry(from.committed.event.site).or_default();
+                            sessions.entry(session).or_default().insert(number);
+                        }
+                    }
                     Err(error) => damage.push(error.to_string()),
                 }
                 if damage.len() >= 10 {
@@ -53,6 +86,11 @@ impl Doctor {
             note("event log".to_owned(), damage.is_empty(), detail);
         } else {
             note("event log".to_owned(), true, "there is none yet".to_owned());
+        }
+        let losses: Vec<Loss> = numbers.iter().map(|(site, sessions)| Loss::of(site, sessions)).collect();
+        for loss in &losses {
+            let detail = format!("{} with numbers, {} missing ({:.2} %)", loss.sequenced, loss.missing, 100.0 * loss.loss_rate);
+            note(format!("events of site {}", loss.site), true, detail);
         }
         let models = context.data_dir.join("models");
         for site in std::fs::read_dir(&models).into_iter().flatten().flatten() {
@@ -93,7 +131,7 @@ impl Doctor {
         }
         let sound = findings.iter().all(|f| f.ok);
         if self.json {
-            print_json(&serde_json::json!({"sound": sound, "findings": findings}))?;
+            print_json(&serde_json::json!({"sound": sound, "findings": findings, "losses": losses}))?;
         } else {
             for f in &findings {
                 println!("{} {}: {}", if f.ok { "ok  " } else { "FAIL" }, f.what, f.detail);

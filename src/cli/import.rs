@@ -143,6 +143,7 @@ impl Import {
             visitor: None,
             session: None,
             seq: None,
+            discarded: Vec::new(),
             sent_at: None,
             received_at: now(),
             consent: self.consent,

@@ -9,8 +9,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::collect::Decoded;
+use crate::collect::loss::{GivenUp, GivenUpBody};
 use crate::event::object::Object;
 use crate::event::{ConsentClaim, Rejection, RejectionCode, Timestamp, json};
+
+/// Most reasons for which a batch may say that events were given up.
+const MOST_REASONS: usize = 20;
 
 /// A batch as it was sent.
 #[derive(Debug, Default)]
@@ -19,7 +23,10 @@ pub struct Beacon {
     pub key: Option<String>,
     pub visitor_id: Option<String>,
     pub session_id: Option<String>,
+    /// The number of the first event.
     pub seq: Option<i64>,
+    /// What the sender gave up.
+    pub discarded: Vec<GivenUp>,
     pub sent_at: Option<Timestamp>,
     pub consent: ConsentClaim,
     pub events: Vec<Entry>,
@@ -63,6 +70,8 @@ struct Frame<'a> {
     #[serde(borrow, default)]
     seq: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    discarded: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     sent_at: Option<&'a RawValue>,
     #[serde(borrow, default)]
     consent: Option<&'a RawValue>,
@@ -103,6 +112,7 @@ pub fn decode<E: From<BeaconError>>(body: &[u8], caps: impl FnOnce(Option<&str>)
         visitor_id: id("visitor_id", frame.visitor_id)?,
         session_id: id("session_id", frame.session_id)?,
         seq: typed("seq", frame.seq)?,
+        discarded: given_up(frame.discarded)?,
         sent_at,
         consent,
         events,
@@ -175,6 +185,15 @@ pub fn id_from_value(id: &serde_json::Value) -> Option<String> {
 /// The id of a result is a key of the answer: bounded like every id.
 fn readable(id: String) -> Option<String> {
     (!id.is_empty() && id.len() <= crate::event::ids::MAX_ID_BYTES).then_some(id)
+}
+
+/// Reads what the sender gave up.
+fn given_up(raw: Option<&RawValue>) -> Result<Vec<GivenUp>, BeaconError> {
+    let reports = typed::<Vec<Object<GivenUpBody>>>("discarded", raw)?.unwrap_or_default();
+    if reports.len() > MOST_REASONS {
+        return Err(BeaconError::Invalid(format!("`discarded` may name {MOST_REASONS} reasons.")));
+    }
+    Ok(reports.into_iter().map(|Object(report)| report.into()).collect())
 }
 
 fn typed<'a, T: Deserialize<'a>>(name: &str, raw: Option<&'a RawValue>) -> Result<Option<T>, BeaconError> {
@@ -265,12 +284,31 @@ mod tests {
             "{\"events\":{}}",
             "{\"v\":2}",
             "{\"seq\":\"x\"}",
+            "{\"discarded\":3}",
+            "{\"discarded\":[{\"reason\":\"overflow\"}]}",
+            "{\"discarded\":[{\"reason\":\"overflow\",\"count\":1.5}]}",
             "{\"consent\":1}",
             "{\"sent_at\":\"noon\"}",
         ] {
             assert!(read(body).is_err(), "{body}");
         }
         assert!(decode(b"{\"events\":[\xff]}", |_| Ok::<_, BeaconError>(CAPS)).is_err());
+    }
+
+    #[test]
+    fn what_was_given_up_is_counted_by_known_reasons() {
+        let reports = |body: &str| -> Vec<(&str, u64)> {
+            read(body).unwrap().discarded.into_iter().map(|r| (r.reason.as_str(), r.count)).collect()
+        };
+        let told = reports(
+            r#"{"discarded":[{"reason":"overflow","count":3},{"reason":"moon","count":1},{"reason":"expired","count":-2},{"reason":"invalid","count":1000000000,"more":1}]}"#,
+        );
+        assert_eq!(told, [("overflow", 3), ("other", 1), ("expired", 0), ("invalid", 100_000)]);
+        for none in ["{}", r#"{"discarded":null}"#, r#"{"discarded":[]}"#] {
+            assert!(reports(none).is_empty(), "{none}");
+        }
+        let many = vec![r#"{"reason":"x","count":1}"#; MOST_REASONS + 1].join(",");
+        assert!(read(&format!(r#"{{"discarded":[{many}]}}"#)).is_err());
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub enum RetryReason {
     Overloaded,
     /// The event log cannot be written.
     LogUnavailable,
+    /// The sender went away before the answer, so nobody is told this; the event may have been kept all the same.
+    Unanswered,
 }
 
 impl Outcome {
@@ -67,6 +69,7 @@ impl Outcome {
             Self::Retry(RetryReason::InFlight) => Some("in_flight"),
             Self::Retry(RetryReason::Overloaded) => Some("overloaded"),
             Self::Retry(RetryReason::LogUnavailable) => Some("log_unavailable"),
+            Self::Retry(RetryReason::Unanswered) => Some("unanswered"),
         }
     }
 

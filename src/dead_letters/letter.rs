@@ -45,6 +45,7 @@ pub struct Batch {
     /// The visitor of the batch; the letter's own may be another.
     pub visitor: Option<VisitorId>,
     pub session: Option<String>,
+    /// The event's number, where it does not say its own.
     pub seq: Option<i64>,
     pub sent_at: Option<Timestamp>,
     pub consent: ConsentClaim,
@@ -55,8 +56,15 @@ pub struct Batch {
 const PEOPLE: [&str; 4] = ["visitor_id", "customer_id", "anonymousId", "userId"];
 
 impl Letter {
-    /// Returns a letter that has no position yet.
-    pub fn new(envelope: &Envelope, visitor: Option<VisitorId>, rejection: &Rejection, dialect: Dialect, event: String) -> Self {
+    /// Returns a letter that has no position yet, of the event at this place of its batch.
+    pub fn new(
+        envelope: &Envelope,
+        place: usize,
+        visitor: Option<VisitorId>,
+        rejection: &Rejection,
+        dialect: Dialect,
+        event: String,
+    ) -> Self {
         Self {
             position: 0,
             received_at: envelope.received_at,
@@ -69,7 +77,7 @@ impl Letter {
             batch: Batch {
                 visitor: envelope.visitor.clone(),
                 session: envelope.session.clone(),
-                seq: envelope.seq,
+                seq: envelope.seq_at(place),
                 sent_at: envelope.sent_at,
                 consent: envelope.consent,
                 gpc: envelope.gpc,
@@ -87,6 +95,7 @@ impl Letter {
             visitor: self.batch.visitor.clone(),
             session: self.batch.session.clone(),
             seq: self.batch.seq,
+            discarded: Vec::new(),
             sent_at: self.batch.sent_at,
             received_at: self.received_at,
             consent: self.batch.consent,

@@ -72,12 +72,13 @@ impl Caller {
             let origin = origin.to_str().unwrap_or_default();
             if !key.allows_origin(origin) {
                 let detail = "This key does not serve pages of this origin; create one with `rapport keys create --origin`.";
-                return Err(Problem::new(Code::OriginNotAllowed, detail));
+                return Err(Problem::new(Code::OriginNotAllowed, detail).of(&key.record.site));
             }
         }
         if let Err(seconds) = key.admit(app.clock.steady(), app.config.rate_limit) {
             app.metrics.rate_limited.inc();
-            return Err(Problem::new(Code::RateLimited, "This key has used up its allowance.").retry_after(seconds));
+            let problem = Problem::new(Code::RateLimited, "This key has used up its allowance.");
+            return Err(problem.retry_after(seconds).of(&key.record.site));
         }
         let site = app
             .site(&key.record.site)
@@ -135,6 +136,14 @@ impl Caller {
     pub fn source(&self) -> Source {
         if self.is_server() { Source::Server } else { Source::Browser }
     }
+}
+
+/// Returns whose key a request carries in its header or address, for counting what is refused before the caller is known.
+pub fn site_of_key(app: &App, request: &HttpRequest) -> Option<SiteId> {
+    let query = Query::of(request);
+    let header = request.headers().get(AUTHORIZATION).and_then(|value| credentials(value.to_str().ok()?).ok());
+    let key = app.keys.find(header.as_deref().or(query.get("key"))?)?;
+    Some(key.record.site.clone())
 }
 
 /// Returns what an `Authorization` header carries: a bearer token, or Segment's write key as a user name.

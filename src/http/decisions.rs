@@ -84,24 +84,49 @@ fn parts(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
 
 /// `POST /v1/decide`
 pub async fn decide_page(app: web::Data<Arc<App>>, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
+    let mut refusable = Refusable { caller: None, has_events: true };
+    let answered = decide_body(&app, &request, payload, &mut refusable).await;
+    answered.inspect_err(|problem| {
+        if refusable.has_events {
+            events::count_refused(&app, &request, refusable.caller.as_ref(), problem);
+        }
+    })
+}
+
+/// What is known of a request for a decision when it is refused.
+#[derive(Debug)]
+struct Refusable {
+    caller: Option<Caller>,
+    /// It carries events, or could not be read.
+    has_events: bool,
+}
+
+async fn decide_body(
+    app: &App,
+    request: &HttpRequest,
+    payload: web::Payload,
+    refusable: &mut Refusable,
+) -> Result<HttpResponse, Problem> {
     let _timer = app.metrics.decision_seconds.start_timer();
-    let now = now(&app);
-    let query = Query::of(&request);
-    body::check_type(&request)?;
-    let bytes = body::read(&request, payload, app.config.collect.server_body_kib << 10).await?;
+    let now = now(app);
+    let query = Query::of(request);
+    body::check_type(request)?;
+    let bytes = body::read(request, payload, app.config.collect.server_body_kib << 10).await?;
     let text =
         std::str::from_utf8(&bytes).map_err(|e| Problem::new(Code::MalformedJson, format!("The body is not UTF-8: {e}.")))?;
     let Object::<DecideBody<'_>>(body) = serde_json::from_str(text).map_err(|e| {
         let code = if e.is_data() { Code::InvalidRequest } else { Code::MalformedJson };
         Problem::new(code, format!("The body cannot be read: {e}."))
     })?;
-    let caller = Caller::of(&app, &request, &query, body.key.as_deref(), now)?;
-    let caps = events::caps_of(&app, &caller, bytes.len())?;
-    let whose = events::whose(&app, &caller, &request, body.visitor_id.as_ref().map(|id| &*id.0))?.or_new();
+    refusable.has_events = !body.events.is_empty();
+    let caller = &*refusable.caller.insert(Caller::of(app, request, &query, body.key.as_deref(), now)?);
+    let caps = events::caps_of(app, caller, bytes.len())?;
+    let whose = events::whose(app, caller, request, body.visitor_id.as_ref().map(|id| &*id.0))?.or_new();
     let invalid = |r: crate::event::Rejection| Problem::new(Code::InvalidRequest, r.detail);
     let words = BatchWords {
         session_id: body.session_id,
         seq: body.seq,
+        discarded: Vec::new(),
         sent_at: body.sent_at.map(|v| json::time_from_value("sent_at", v)).transpose().map_err(invalid)?.flatten(),
         consent: body
             .consent
@@ -112,8 +137,8 @@ pub async fn decide_page(app: web::Data<Arc<App>>, request: HttpRequest, payload
             .unwrap_or_default(),
     };
     let placements = body.placements.into_iter().map(|Object(placement)| placement);
-    let page = check(&app, &caller, body.context.0, placements, body.explain, body.deadline_ms)?;
-    let envelope = events::envelope(&app, &caller, &request, &whose, &words, now);
+    let page = check(app, caller, body.context.0, placements, body.explain, body.deadline_ms)?;
+    let envelope = events::envelope(app, caller, request, &whose, &words, now);
     let entries = beacon::entries(&body.events, caps);
     // What the page just did counts for its own answer, kept or not.
     let just_seen = just_seen(&entries);
@@ -122,7 +147,7 @@ pub async fn decide_page(app: web::Data<Arc<App>>, request: HttpRequest, payload
     // A withdrawal is recorded whether or not anything else happened.
     if !entries.is_empty() || envelope.consent.denies_something() {
         // Aside, so that a decision without events does not carry the room this takes.
-        match Box::pin(events::accept(&app, &request, &envelope, entries, Sent::Events(&body.events))).await {
+        match Box::pin(events::accept(app, request, &envelope, entries, Sent::Events(&body.events))).await {
             Ok((results, kept)) => {
                 kept_any = kept;
                 events = Some(results).filter(|_| !body.events.is_empty());
@@ -132,13 +157,13 @@ pub async fn decide_page(app: web::Data<Arc<App>>, request: HttpRequest, payload
         }
     }
     let events_lost = events.is_none() && !body.events.is_empty();
-    let decided = decide_asked(&app, &caller, &envelope, &whose, page, &just_seen, now).await;
+    let decided = decide_asked(app, caller, &envelope, &whose, page, &just_seen, now).await;
     let events = match &events {
         Some(events) => Some(serde_json::to_value(events).map_err(|e| Problem::internal(&e))?),
         None => events_lost.then(|| retry_all(&body.events)),
     };
     let mut response = answer();
-    if let Some(cookie) = events::set_cookie(&app, &request, &envelope, &whose, kept_any) {
+    if let Some(cookie) = events::set_cookie(app, request, &envelope, &whose, kept_any) {
         response.insert_header((SET_COOKIE, cookie));
     }
     Ok(response.body(decided.whole(events.as_ref())))

@@ -13,11 +13,12 @@ use super::{body, now};
 use crate::app::App;
 use crate::collect::Fates;
 use crate::collect::beacon::{self, Beacon, BeaconError, Caps, Entry};
+use crate::collect::loss::GivenUp;
 use crate::collect::outcome::Outcome;
 use crate::collect::refused::Sent;
 use crate::collect::segment::{self, Call};
 use crate::collect::validate::Envelope;
-use crate::event::{ConsentClaim, Timestamp, VisitorId};
+use crate::event::{ConsentClaim, SiteId, Timestamp, VisitorId};
 use crate::secrets::Secrets;
 
 /// The answer to a batch.
@@ -131,6 +132,7 @@ pub fn envelope(
         visitor: whose.visitor.clone(),
         session: batch.session_id.clone(),
         seq: batch.seq,
+        discarded: batch.discarded.clone(),
         sent_at: batch.sent_at,
         received_at: now,
         consent: batch.consent,
@@ -144,6 +146,7 @@ pub fn envelope(
 pub struct BatchWords {
     pub session_id: Option<String>,
     pub seq: Option<i64>,
+    pub discarded: Vec<GivenUp>,
     pub sent_at: Option<Timestamp>,
     pub consent: ConsentClaim,
 }
@@ -162,25 +165,50 @@ pub fn set_cookie(app: &App, request: &HttpRequest, envelope: &Envelope, whose: 
     (whose.had_cookie && consent.at.is_some() && consent.purposes.storage().is_none()).then(|| cookie(0))
 }
 
+/// Counts a request that was refused as a whole, whose events nobody has counted one by one.
+pub fn count_refused(app: &App, request: &HttpRequest, caller: Option<&Caller>, problem: &Problem) {
+    // Before these, each event has got its outcome.
+    if !matches!(problem.code, Code::EventsNotKept | Code::Internal) {
+        let known = caller.map(|caller| &caller.site.id).or(problem.site.as_ref()).cloned();
+        let site = known.or_else(|| caller::site_of_key(app, request));
+        let labels = [site.as_ref().map_or("", SiteId::as_str), problem.code.slug()];
+        app.metrics.batches_refused.with_label_values(&labels).inc();
+    }
+}
+
 /// `POST /v1/events`
 pub async fn post(app: web::Data<Arc<App>>, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
-    let _timer = app.metrics.beacon_seconds.start_timer();
-    let now = now(&app);
-    let query = Query::of(&request);
-    body::check_type(&request)?;
-    let bytes = body::read(&request, payload, app.config.collect.server_body_kib << 10).await?;
     let mut caller = None;
+    let answered = post_batch(&app, &request, payload, &mut caller).await;
+    answered.inspect_err(|problem| count_refused(&app, &request, caller.as_ref(), problem))
+}
+
+async fn post_batch(
+    app: &App,
+    request: &HttpRequest,
+    payload: web::Payload,
+    known: &mut Option<Caller>,
+) -> Result<HttpResponse, Problem> {
+    let _timer = app.metrics.beacon_seconds.start_timer();
+    let now = now(app);
+    let query = Query::of(request);
+    body::check_type(request)?;
+    let bytes = body::read(request, payload, app.config.collect.server_body_kib << 10).await?;
     let beacon: Beacon = beacon::decode(&bytes, |key| {
-        let known = Caller::of(&app, &request, &query, key, now)?.with_key()?;
-        let caps = caps_of(&app, &known, bytes.len())?;
-        caller = Some(known);
-        Ok::<Caps, Problem>(caps)
+        let caller = known.insert(Caller::of(app, request, &query, key, now)?.with_key()?);
+        caps_of(app, caller, bytes.len())
     })?;
-    let Some(caller) = caller else { return Err(Problem::new(Code::MissingKey, "No key was sent.")) };
-    let whose = whose(&app, &caller, &request, beacon.visitor_id.as_deref())?.or_new();
-    let words = BatchWords { session_id: beacon.session_id, seq: beacon.seq, sent_at: beacon.sent_at, consent: beacon.consent };
-    let envelope = envelope(&app, &caller, &request, &whose, &words, now);
-    answer(&app, &request, &envelope, &whose, beacon.events, Sent::Beacon(&bytes), serde_json::to_vec).await
+    let Some(caller) = known else { return Err(Problem::new(Code::MissingKey, "No key was sent.")) };
+    let whose = whose(app, caller, request, beacon.visitor_id.as_deref())?.or_new();
+    let words = BatchWords {
+        session_id: beacon.session_id,
+        seq: beacon.seq,
+        discarded: beacon.discarded,
+        sent_at: beacon.sent_at,
+        consent: beacon.consent,
+    };
+    let envelope = envelope(app, caller, request, &whose, &words, now);
+    answer(app, request, &envelope, &whose, beacon.events, Sent::Beacon(&bytes), serde_json::to_vec).await
 }
 
 /// `POST /v1/segment/{track,identify,page,batch}`
@@ -190,25 +218,34 @@ pub async fn post_segment(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let _timer = app.metrics.beacon_seconds.start_timer();
-    let now = now(&app);
-    let query = Query::of(&request);
-    body::check_type(&request)?;
-    let bytes = body::read(&request, payload, app.config.collect.server_body_kib << 10).await?;
     let mut caller = None;
+    let answered = post_calls(call, &app, &request, payload, &mut caller).await;
+    answered.inspect_err(|problem| count_refused(&app, &request, caller.as_ref(), problem))
+}
+
+async fn post_calls(
+    call: Call,
+    app: &App,
+    request: &HttpRequest,
+    payload: web::Payload,
+    known: &mut Option<Caller>,
+) -> Result<HttpResponse, Problem> {
+    let _timer = app.metrics.beacon_seconds.start_timer();
+    let now = now(app);
+    let query = Query::of(request);
+    body::check_type(request)?;
+    let bytes = body::read(request, payload, app.config.collect.server_body_kib << 10).await?;
     let batch = segment::decode(call, &bytes, |key| {
-        let known = Caller::of(&app, &request, &query, key, now)?.with_key()?;
-        let caps = caps_of(&app, &known, bytes.len())?;
-        caller = Some(known);
-        Ok::<Caps, Problem>(caps)
+        let caller = known.insert(Caller::of(app, request, &query, key, now)?.with_key()?);
+        caps_of(app, caller, bytes.len())
     })?;
-    let Some(caller) = caller else { return Err(Problem::new(Code::MissingKey, "No key was sent.")) };
+    let Some(caller) = known else { return Err(Problem::new(Code::MissingKey, "No key was sent.")) };
     // A call names its own visitor; a page without one is whom the cookie says.
     let named = batch.entries.iter().find_map(|e| e.decoded.as_ref().ok()?.visitor_id.clone());
-    let whose = whose(&app, &caller, &request, named.as_deref())?.or_new();
+    let whose = whose(app, caller, request, named.as_deref())?.or_new();
     let words = BatchWords { sent_at: batch.sent_at, ..BatchWords::default() };
-    let envelope = envelope(&app, &caller, &request, &whose, &words, now);
-    answer(&app, &request, &envelope, &whose, batch.entries, Sent::Segment(call, &bytes), |results| {
+    let envelope = envelope(app, caller, request, &whose, &words, now);
+    answer(app, request, &envelope, &whose, batch.entries, Sent::Segment(call, &bytes), |results| {
         let mut value = serde_json::to_value(results)?;
         value["success"] = true.into();
         serde_json::to_vec(&value)
@@ -230,6 +267,8 @@ pub async fn accept(
     if lost.is_some() && outcomes.iter().all(|outcome| matches!(outcome, Outcome::Retry(_))) {
         return Err(Problem::new(Code::EventsNotKept, "None of the events could be kept; send them again."));
     }
+    // Only now: a sender that is refused tells it again.
+    app.collector.note_given_up(envelope);
     let kept_any = outcomes.iter().any(|o| matches!(o, Outcome::Ok(_)));
     let mut answer = BatchAnswer { results: HashMap::with_capacity(ids.len()), errors: Vec::new() };
     for (index, (id, outcome)) in ids.into_iter().zip(outcomes).enumerate() {

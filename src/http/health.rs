@@ -152,5 +152,6 @@ fn build(site: &Site) -> Check {
 
 async fn metrics(app: web::Data<Arc<App>>) -> HttpResponse {
     app.metrics.store_cut.set(i64::from(app.store_is_cut()));
+    app.collector.losses.close(app.clock.steady());
     HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(app.metrics.render())
 }

@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 
 use super::middleware::PROBLEM_CODE;
+use crate::event::SiteId;
 
 macro_rules! problem_codes {
     ($($(#[doc = $doc:literal])* $name:ident = $status:ident, $slug:literal;)*) => {
@@ -98,13 +99,15 @@ pub struct Problem {
     pub code: Code,
     detail: String,
     retry_after: Option<u64>,
+    /// Whose key was sent, where that is known though the caller was refused.
+    pub site: Option<SiteId>,
 }
 
 impl Problem {
     /// Returns a problem with what the caller should do about it.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let retry_after = (code.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
-        Self { code, detail: detail.into(), retry_after }
+        Self { code, detail: detail.into(), retry_after, site: None }
     }
 
     /// Returns a problem about one parameter or field.
@@ -116,6 +119,12 @@ impl Problem {
     #[must_use]
     pub fn retry_after(self, seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// Says whose key was sent.
+    #[must_use]
+    pub fn of(self, site: &SiteId) -> Self {
+        Self { site: Some(site.clone()), ..self }
     }
 
     /// Returns the problem of a store that did not answer, and logs why.

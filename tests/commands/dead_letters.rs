@@ -150,6 +150,23 @@ fn a_refused_order_is_sent_again_once_its_cause_is_mended() {
 }
 
 #[test]
+fn a_refused_event_keeps_its_number_in_the_session() {
+    let mut before = Server::start_with(&[SHORT]);
+    let key = before.key("secret", &[]);
+    let view = |id: &str| json!({"id": id, "type": "view_item", "items": [{"item_id": "mug"}]});
+    let body = json!({"visitor_id": "v", "session_id": "s", "seq": 5, "consent": all(),
+        "events": [view("a"), order("b"), view("c")]});
+    assert_eq!(before.post("/v1/events", &key, &body).status, 200);
+    assert!(before.run(&["doctor"]).contains("2 with numbers, 1 missing"), "it is not in the log");
+    before.stop();
+    let after = Server::at(&before.data_dir());
+    assert_eq!(replayed(&after, &[])["ok"], 1);
+    let numbers: Vec<i64> = exported(&after).iter().map(|event| event["seq"].as_i64().unwrap()).collect();
+    assert_eq!(numbers, [5, 7, 6]);
+    assert!(after.run(&["doctor"]).contains("3 with numbers, 0 missing"));
+}
+
+#[test]
 fn a_replay_that_was_cut_short_keeps_nothing_twice() {
     let dir = tempfile::tempdir().unwrap();
     let step = dir.path().join("step");

@@ -7,6 +7,7 @@ mod consent;
 mod decisions;
 mod events;
 mod first_day;
+mod loss;
 mod openapi;
 mod purchases;
 mod segment;
