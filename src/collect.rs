@@ -117,11 +117,7 @@ impl Collector {
     /// ids end by themselves.
     pub async fn accept(&self, envelope: &Envelope, user_agent: Option<&str>, batch: Vec<Decoded>, sent: Sent<'_>) -> Fates {
         let counted = Counted::new(&self.metrics, &envelope.site, batch.len());
-        let validated = |(place, draft): (usize, Decoded)| {
-            let draft = draft?;
-            validate(Draft { seq: draft.seq.or_else(|| envelope.seq_at(place)), ..draft }, envelope)
-        };
-        let batch: Vec<Result<Event, Rejection>> = batch.into_iter().enumerate().map(validated).collect();
+        let batch: Vec<Result<Event, Rejection>> = batch.into_iter().map(|d| d.and_then(|d| validate(d, envelope))).collect();
         let refused = if self.dead_letters.are_kept() { sent.refused(envelope, &batch) } else { Vec::new() };
         let known = self.known_consents(envelope, &batch, &refused).await;
         // What was sent before has said its word on consent, and that is not of today.
@@ -301,11 +297,11 @@ impl Collector {
                 self.dead_letters.count("bot");
                 continue;
             }
-            let Refused { index, text, dialect, visitor, claim } = refused;
+            let Refused { text, dialect, visitor, claim, .. } = refused;
             let known = visitor.as_ref().and_then(|visitor| known.get(visitor));
             match claim.map(|claim| granted_to_keep(envelope, claim, known)) {
                 Some(Ok(granted)) => {
-                    self.dead_letters.keep(Letter::new(envelope, index, visitor, rejection, dialect, text.into_owned()), granted);
+                    self.dead_letters.keep(Letter::new(envelope, visitor, rejection, dialect, text.into_owned()), granted);
                 }
                 denied => {
                     self.dead_letters.count("no_consent");

@@ -23,7 +23,7 @@ pub struct Beacon {
     pub key: Option<String>,
     pub visitor_id: Option<String>,
     pub session_id: Option<String>,
-    /// The number of the first event.
+    /// Which batch of the session this is.
     pub seq: Option<i64>,
     /// What the sender gave up.
     pub discarded: Vec<GivenUp>,

@@ -23,7 +23,7 @@ pub struct Envelope {
     /// Who it is: the cookie's word, or the body's where it is trusted or there is no cookie.
     pub visitor: Option<VisitorId>,
     pub session: Option<String>,
-    /// The number of the first event; the others follow on.
+    /// Which batch of the session this is.
     pub seq: Option<i64>,
     /// What the sender gave up since its last batch that was acknowledged.
     pub discarded: Vec<GivenUp>,
@@ -36,11 +36,6 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// Returns the number in its session that the event at this place has where it does not say its own.
-    pub fn seq_at(&self, place: usize) -> Option<i64> {
-        self.seq?.checked_add(i64::try_from(place).ok()?)
-    }
-
     /// Returns the consent for something that happened at `ts`: the event's word, then the batch's, then the policy,
     /// and always less what the browser's privacy signal denies.
     pub fn consent(&self, event: Option<ConsentClaim>, ts: Timestamp) -> crate::event::Consent {
@@ -143,7 +138,7 @@ pub fn validate(draft: Draft, envelope: &Envelope) -> Result<Event, Rejection> {
         visitor,
         customer,
         session: short("session_id", draft.session_id.or_else(|| envelope.session.clone()))?,
-        seq: draft.seq,
+        seq: draft.seq.or(envelope.seq),
         ts,
         client_ts: draft.recorded.client_ts.or(if envelope.source == Source::Import { None } else { time.ts }),
         sent_at: time.sent_at,

@@ -45,7 +45,7 @@ pub struct Batch {
     /// The visitor of the batch; the letter's own may be another.
     pub visitor: Option<VisitorId>,
     pub session: Option<String>,
-    /// The event's number, where it does not say its own.
+    /// The number of the batch, which the event has where it does not say its own.
     pub seq: Option<i64>,
     pub sent_at: Option<Timestamp>,
     pub consent: ConsentClaim,
@@ -56,15 +56,8 @@ pub struct Batch {
 const PEOPLE: [&str; 4] = ["visitor_id", "customer_id", "anonymousId", "userId"];
 
 impl Letter {
-    /// Returns a letter that has no position yet, of the event at this place of its batch.
-    pub fn new(
-        envelope: &Envelope,
-        place: usize,
-        visitor: Option<VisitorId>,
-        rejection: &Rejection,
-        dialect: Dialect,
-        event: String,
-    ) -> Self {
+    /// Returns a letter that has no position yet.
+    pub fn new(envelope: &Envelope, visitor: Option<VisitorId>, rejection: &Rejection, dialect: Dialect, event: String) -> Self {
         Self {
             position: 0,
             received_at: envelope.received_at,
@@ -77,7 +70,7 @@ impl Letter {
             batch: Batch {
                 visitor: envelope.visitor.clone(),
                 session: envelope.session.clone(),
-                seq: envelope.seq_at(place),
+                seq: envelope.seq,
                 sent_at: envelope.sent_at,
                 consent: envelope.consent,
                 gpc: envelope.gpc,

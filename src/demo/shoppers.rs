@@ -12,7 +12,6 @@ use super::catalog::Product;
 use super::dice::Dice;
 use session::Walk;
 use tastes::Theme;
-use wire::next_seq;
 pub use wire::{Batch, SessionScript};
 
 const DAY_MICROS: i64 = 86_400_000_000;
@@ -112,7 +111,7 @@ impl Simulation {
         for earlier in batches.into_iter().rev() {
             batch.events.splice(0..0, earlier.events);
         }
-        batch.seq = next_seq(&script.batches);
+        batch.seq = script.batches.len() as u32 + 1;
         Some(batch)
     }
 

@@ -153,9 +153,10 @@ fn a_refused_order_is_sent_again_once_its_cause_is_mended() {
 fn a_refused_event_keeps_its_number_in_the_session() {
     let mut before = Server::start_with(&[SHORT]);
     let key = before.key("secret", &[]);
-    let view = |id: &str| json!({"id": id, "type": "view_item", "items": [{"item_id": "mug"}]});
-    let body = json!({"visitor_id": "v", "session_id": "s", "seq": 5, "consent": all(),
-        "events": [view("a"), order("b"), view("c")]});
+    let view = |id: &str, seq: i64| json!({"id": id, "type": "view_item", "seq": seq, "items": [{"item_id": "mug"}]});
+    let mut refused = order("b");
+    refused["seq"] = 6.into();
+    let body = json!({"visitor_id": "v", "session_id": "s", "consent": all(), "events": [view("a", 5), refused, view("c", 7)]});
     assert_eq!(before.post("/v1/events", &key, &body).status, 200);
     assert!(before.run(&["doctor"]).contains("2 with numbers, 1 missing"), "it is not in the log");
     before.stop();

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::catalog::{self, Product};
 use super::tastes::complements;
-use super::wire::{Batch, next_seq, timestamp};
+use super::wire::{Batch, timestamp};
 use super::{Simulation, suits};
 
 /// A shopper on their way through the shop.
@@ -272,7 +272,7 @@ impl<'a> Walk<'a> {
             self.batches[0].events.extend(events);
         } else {
             let batch = Batch {
-                seq: next_seq(&self.batches),
+                seq: self.batches.len() as u32 + 1,
                 offset_ms: if self.start.is_some() { 0 } else { self.elapsed_ms },
                 events: std::mem::take(&mut self.events),
                 viewing: self.viewing.map(|item| self.product(item).id.clone()),

@@ -13,7 +13,7 @@ pub struct SessionScript {
 /// Events sent together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
-    /// The number of its first event; events of a session are counted from 1.
+    /// Counts the batches of a session, from 1.
     pub seq: u32,
     /// When it is sent, after the start of the session. Always 0 for the past.
     pub offset_ms: u64,
@@ -22,12 +22,6 @@ pub struct Batch {
     pub viewing: Option<String>,
     /// What the cart holds after these events.
     pub cart: Vec<String>,
-}
-
-/// Returns the number of the event after these batches.
-pub(super) fn next_seq(batches: &[Batch]) -> u32 {
-    let sent: usize = batches.iter().map(|batch| batch.events.len()).sum();
-    u32::try_from(sent + 1).unwrap_or(u32::MAX)
 }
 
 impl Batch {
