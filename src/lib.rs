@@ -54,3 +54,4 @@ pub mod site;
 pub mod spelling;
 pub mod store_engine;
 pub mod telemetry;
+pub mod tls;

@@ -51,8 +51,7 @@ impl Bucket {
     pub fn open(url: &str) -> Result<Self, LogError> {
         let failed = |what: String| LogError::io("open the archive", Path::new(url))(io::Error::other(what));
         let (bucket, prefix) = parse(url).map_err(failed)?;
-        // The one provider of the whole program; that it is set already is no error.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        crate::tls::choose_cryptography();
         let plain = ["AWS_ENDPOINT", "AWS_ENDPOINT_URL"].iter().any(|v| std::env::var(v).is_ok_and(|e| e.starts_with("http://")));
         let client = ClientOptions::new().with_connect_timeout(CONNECT).with_timeout(DEADLINE / 2).with_allow_http(plain);
         let retry = RetryConfig { max_retries: RETRIES, retry_timeout: DEADLINE / 2, ..RetryConfig::default() };

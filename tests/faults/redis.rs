@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::redis_server::RedisServer;
+use crate::support::redis_server::{RedisServer, free_port};
 use crate::support::server::{Answer, Server, rapport};
 
 fn server(redis: &RedisServer) -> Server {
@@ -279,4 +279,45 @@ fn two_servers_at_once_write_one_profile() {
     for server in [&one, &two] {
         server.eventually("no view is lost", || viewed(server, &secret, "anna").iter().collect::<Vec<_>>() == expected);
     }
+}
+
+/// A certificate for 127.0.0.1, its key, and the certificate of the authority that signed it, as files in a folder.
+fn certificates(dir: &std::path::Path) {
+    let openssl = |arguments: &str| {
+        let made = std::process::Command::new("openssl").args(arguments.split(' ')).current_dir(dir).output();
+        let made = made.expect("openssl (Debian: apt-get install openssl)");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    };
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    openssl(&format!("req -x509 {key} -days 2 -subj /CN=authority -keyout ca.key -out ca.pem"));
+    openssl(&format!("req {key} -subj /CN=redis -addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out request.pem"));
+    openssl("x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -copy_extensions copy -out cert.pem");
+}
+
+#[test]
+fn a_redis_is_spoken_to_by_tls() {
+    let dir = tempfile::tempdir().unwrap();
+    certificates(dir.path());
+    let file = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (port, cert, key, ca) = (free_port().to_string(), file("cert.pem"), file("key.pem"), file("ca.pem"));
+    let tls = ["--tls-port", &port, "--tls-cert-file", &cert, "--tls-key-file", &key, "--tls-ca-cert-file", &ca];
+    let mut settings = tls.to_vec();
+    settings.extend(["--tls-auth-clients", "no"]);
+    let redis = RedisServer::start_with(true, &settings);
+    let url = format!("rediss://127.0.0.1:{port}");
+    let on_redis = [("RAPPORT_STORE__BACKEND", "redis"), ("RAPPORT_STORE__REDIS__URL", url.as_str())];
+
+    // A certificate that nobody vouches for is refused.
+    let mut stranger = rapport(&dir.path().join("var"));
+    let refused = stranger.arg("serve").envs(on_redis).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("certificate"), "{said}");
+
+    let server = Server::start_with(&[on_redis[0], on_redis[1], ("SSL_CERT_FILE", &ca)]);
+    let secret = server.key("secret", &[]);
+    let body = json!({"consent": {"analytics": true, "personalization": true},
+        "events": [{"id": "e1", "type": "view_item", "visitor_id": "anna", "items": [{"item_id": "tea"}]}]});
+    let answer = server.post("/v1/events", &secret, &body);
+    assert_eq!(answer.json()["results"]["e1"]["result"], "ok", "{}", answer.text());
+    assert_ne!(redis.command("DBSIZE"), ":0");
 }

@@ -5,7 +5,7 @@ use redis::{ConnectionAddr, IntoConnectionInfo};
 /// What `store.redis.url` names.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Address {
-    /// `redis://[user:password@]host:port/db`
+    /// `redis://[user:password@]host:port/db`; with TLS `rediss://…`, and so below.
     One(String),
     /// Several of these, or `redis+cluster://host:port`: nodes of one Cluster, which name the others.
     Cluster(Vec<String>),
@@ -18,6 +18,8 @@ pub enum Address {
 pub struct Sentinels {
     /// Host and port of each.
     pub hosts: Vec<(String, u16)>,
+    /// They, and the servers, are spoken to by TLS.
+    pub tls: bool,
     /// The name under which they know the primary.
     pub master: String,
     pub user: Option<String>,
@@ -25,8 +27,9 @@ pub struct Sentinels {
     pub db: i64,
 }
 
-const SENTINEL: &str = "redis+sentinel://";
-const CLUSTER: &str = "redis+cluster://";
+const SENTINEL: [&str; 2] = ["redis+sentinel://", "rediss+sentinel://"];
+const CLUSTER: [&str; 2] = ["redis+cluster://", "rediss+cluster://"];
+const SERVER: [&str; 2] = ["redis://", "rediss://"];
 
 impl Address {
     /// Reads the addresses of the configuration. What is wrong is said without showing a password.
@@ -35,18 +38,27 @@ impl Address {
         let Some(first) = urls.first() else {
             return Err("is missing; store.backend = \"redis\" needs it".to_owned());
         };
-        if urls.iter().any(|url| url.starts_with(SENTINEL)) {
+        if urls.iter().any(|url| SENTINEL.iter().any(|scheme| url.starts_with(scheme))) {
             let each = urls.iter().map(|url| Sentinels::parse(url)).collect::<Result<Vec<_>, _>>()?;
             let hosts = each.iter().flat_map(|one| one.hosts.clone()).collect();
             let mut all = each.into_iter();
             let Some(first) = all.next() else { return Err("names no Sentinel".to_owned()) };
             if all.any(|other| Sentinels { hosts: Vec::new(), ..other } != Sentinels { hosts: Vec::new(), ..first.clone() }) {
-                return Err("names Sentinels of different primaries, users or databases".to_owned());
+                return Err(
+                    "names Sentinels of different primaries, users or databases, or some with TLS and some without".to_owned()
+                );
             }
             return Ok(Self::Sentinel(Sentinels { hosts, ..first }));
         }
-        let cluster = urls.len() > 1 || first.starts_with(CLUSTER);
-        let urls: Vec<String> = urls.iter().map(|url| url.replacen(CLUSTER, "redis://", 1)).collect();
+        let cluster = urls.len() > 1 || CLUSTER.iter().any(|scheme| first.starts_with(scheme));
+        let server = |url: &&str| {
+            let named = CLUSTER.iter().zip(SERVER).find_map(|(scheme, server)| Some((server, url.strip_prefix(scheme)?)));
+            named.map_or_else(|| (*url).to_owned(), |(server, rest)| format!("{server}{rest}"))
+        };
+        let urls: Vec<String> = urls.iter().map(server).collect();
+        if urls.iter().any(|url| is_tls(url) != is_tls(&urls[0])) {
+            return Err("names some servers with TLS and some without".to_owned());
+        }
         for url in &urls {
             let info =
                 url.as_str().into_connection_info().map_err(|error| format!("is not an address of a Redis server: {error}"))?;
@@ -60,9 +72,21 @@ impl Address {
         }
     }
 
+    /// Returns whether connections are encrypted.
+    pub fn is_tls(&self) -> bool {
+        match self {
+            Self::One(url) => is_tls(url),
+            Self::Cluster(urls) => urls.iter().any(|url| is_tls(url)),
+            Self::Sentinel(sentinels) => sentinels.tls,
+        }
+    }
+
     /// Returns the addresses without user and password, for people.
     pub fn hosts(&self) -> String {
-        let bare = |url: &String| url.rsplit('@').next().unwrap_or_default().trim_start_matches("redis://").to_owned();
+        let bare = |url: &String| {
+            let host = url.rsplit('@').next().unwrap_or_default();
+            SERVER.iter().find_map(|scheme| host.strip_prefix(scheme)).unwrap_or(host).to_owned()
+        };
         match self {
             Self::One(url) => bare(url),
             Self::Cluster(urls) => urls.iter().map(bare).collect::<Vec<_>>().join(","),
@@ -74,13 +98,18 @@ impl Address {
     }
 }
 
+fn is_tls(url: &str) -> bool {
+    url.starts_with(SERVER[1])
+}
+
 impl Sentinels {
     fn parse(url: &str) -> Result<Self, String> {
         let wrong = || {
             "is not an address of a Sentinel; write redis+sentinel://[user:password@]host:26379/MASTER, one for each Sentinel"
                 .to_owned()
         };
-        let rest = url.strip_prefix(SENTINEL).ok_or_else(wrong)?;
+        let (tls, rest) =
+            SENTINEL.iter().find_map(|scheme| Some((*scheme == SENTINEL[1], url.strip_prefix(scheme)?))).ok_or_else(wrong)?;
         let (authority, path) = rest.split_once('/').ok_or_else(wrong)?;
         let (master, db) = path.split_once('/').unwrap_or((path, "0"));
         if master.is_empty() {
@@ -94,6 +123,7 @@ impl Sentinels {
         let settings = info.redis_settings();
         Ok(Self {
             hosts: vec![(host.clone(), port)],
+            tls,
             master: master.to_owned(),
             user: settings.username().map(str::to_owned),
             password: settings.password().map(str::to_owned),
@@ -133,7 +163,17 @@ mod tests {
             panic!()
         };
         assert_eq!((found.hosts, &*found.master, found.db), (vec![("a".to_owned(), 1), ("b".to_owned(), 26_379)], "shop", 3));
-        assert_eq!((found.user.as_deref(), found.password.as_deref()), (Some("u"), Some("p")));
+        assert_eq!((found.user.as_deref(), found.password.as_deref(), found.tls), (Some("u"), Some("p"), false));
+    }
+
+    #[test]
+    fn one_letter_asks_for_tls() {
+        let tls = |urls: &[&str]| parse(urls).unwrap().is_tls();
+        assert!(tls(&["rediss://u:p@h:1/2"]) && tls(&["rediss+cluster://a:1"]) && tls(&["rediss+sentinel://a:1/shop"]));
+        assert!(tls(&["rediss://a:1,rediss://b:2"]));
+        assert_eq!(parse(&["rediss+cluster://a:1"]), Ok(Address::Cluster(vec!["rediss://a:1".into()])));
+        assert_eq!(parse(&["rediss://u:p@a:1"]).unwrap().hosts(), "a:1");
+        assert!(!tls(&["redis://a:1"]) && !tls(&["redis+sentinel://a:1/shop"]));
     }
 
     #[test]
@@ -145,6 +185,8 @@ mod tests {
             (&["redis+sentinel://u:secret@a:1"], "MASTER"),
             (&["redis+sentinel://u:secret@a:1/"], "MASTER"),
             (&["redis+sentinel://a:1/x", "redis+sentinel://b:1/y"], "different"),
+            (&["redis+sentinel://a:1/x", "rediss+sentinel://b:1/x"], "TLS"),
+            (&["redis://a:1", "rediss://b:1"], "TLS"),
         ] {
             let message = parse(urls).unwrap_err();
             assert!(message.contains(word) && !message.contains("secret"), "{urls:?}: {message}");

@@ -12,7 +12,7 @@ use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo, Pipeline, ProtocolVersion};
-use redis::{PushInfo, PushKind, RedisError, RedisFuture, RedisResult, Value};
+use redis::{PushInfo, PushKind, RedisError, RedisFuture, RedisResult, TlsMode, Value};
 use tokio::sync::Mutex;
 
 use super::address::{Address, Sentinels};
@@ -60,6 +60,9 @@ enum Kind {
 impl Road {
     /// Returns the road to what `address` names; nothing is connected yet.
     pub(super) fn to(address: &Address, connect: Duration, response: Duration) -> RedisResult<Self> {
+        if address.is_tls() {
+            crate::tls::choose_cryptography();
+        }
         let source = match address {
             Address::One(url) => {
                 let info = url.as_str().into_connection_info()?;
@@ -182,6 +185,9 @@ fn watch(sentinels: &Sentinels) -> RedisResult<SentinelClient> {
     let mut builder = SentinelClientBuilder::new(hosts, &sentinels.master, SentinelServerType::Master)?
         .set_client_to_redis_db(sentinels.db)
         .set_client_to_redis_protocol(ProtocolVersion::RESP3);
+    if sentinels.tls {
+        builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure).set_client_to_sentinel_tls_mode(TlsMode::Secure);
+    }
     if let Some(user) = &sentinels.user {
         builder = builder.set_client_to_redis_username(user);
     }
