@@ -5,6 +5,7 @@
 //! live catalog: what cannot be bought is never shown, however it became a candidate.
 
 pub mod candidates;
+mod diversity;
 pub mod filter;
 pub mod placement;
 
@@ -47,6 +48,10 @@ pub struct Ask<'a> {
     pub count: usize,
     pub filter: Option<&'a Filter>,
     pub exclude: &'a [Cow<'a, str>],
+    /// How much the items are to differ, from 0 to 1; see [`diversity`].
+    pub diversity: f32,
+    /// The share of its rung's best score that an item must reach.
+    pub min_relevance: f32,
 }
 
 /// One placement answered.
@@ -87,6 +92,8 @@ pub enum Displaced {
     Excluded,
     /// It is on this page already: the item itself, the cart, another placement.
     OnPage,
+    /// The request's `min_relevance`.
+    Irrelevant,
 }
 
 impl Displaced {
@@ -97,6 +104,7 @@ impl Displaced {
             Self::Filtered => "filtered",
             Self::Excluded => "excluded",
             Self::OnPage => "already_on_page",
+            Self::Irrelevant => "below_min_relevance",
         }
     }
 }
@@ -140,7 +148,8 @@ pub fn decide(
                 let mut answer =
                     Answer { placement: ask.placement, served_by: None, items: Vec::new(), explanation: Explanation::default() };
                 let Some(rungs) = ask.placement.kind.ladder(sources.visit_has_begun()) else { return answer };
-                answer.items.reserve_exact(ask.count);
+                let room = diversity::pool(ask.count, ask.diversity);
+                answer.items.reserve_exact(room);
                 tried.clear();
                 excluded.clear();
                 excluded.extend(ask.exclude.iter().filter_map(|id| snapshot.index.find(id)));
@@ -153,7 +162,7 @@ pub fn decide(
                 }
                 // What narrows a list may need all of it, and an explanation tells how much there was.
                 let everything = ask.filter.is_some() || context.explain;
-                let likely = ask.count + own.len() + on_page.len() + excluded.len() + SPARE;
+                let likely = room + own.len() + on_page.len() + excluded.len() + SPARE;
                 let enough = if everything { candidates::MOST } else { likely };
                 let mut page = PageTaker {
                     snapshot,
@@ -164,17 +173,25 @@ pub fn decide(
                     on_page,
                     excluded,
                     tried,
+                    room,
                     offered: 0,
+                    best: 0.0,
                     answer: &mut answer,
                     metrics,
                 };
-                for &rung in rungs {
+                // What merely fills up has no relevance.
+                let relevant = |rung: &&Rung| ask.min_relevance == 0.0 || **rung != Rung::Catalog;
+                for &rung in rungs.iter().filter(relevant) {
                     page.climb(&mut sources, rung, enough);
                     if page.is_full() {
                         break;
                     }
                 }
                 withhold_sold_out(snapshot, authoritative, &mut answer, metrics);
+                if ask.diversity > 0.0 {
+                    let alike = |x: &Shown, y: &Shown| snapshot.likeness(x.candidate.slot, y.candidate.slot);
+                    diversity::choose(&mut answer.items, ask.count, ask.diversity, alike);
+                }
                 on_page.extend(answer.items.iter().map(|shown| shown.candidate.slot));
                 answer.served_by = answer.items.first().map(|shown| shown.candidate.rung);
                 let served_by = answer.served_by.map_or("empty", Rung::as_str);
@@ -199,24 +216,34 @@ struct PageTaker<'a> {
     excluded: &'a NumberSet,
     /// Slots that were judged, on this rung or one above.
     tried: &'a mut NumberSet,
-    /// Candidates of this rung.
+    /// Items wanted, those included among which the different ones are chosen.
+    room: usize,
+    /// Candidates of this rung, and their best score.
     offered: usize,
+    best: f32,
     answer: &'a mut Answer,
     metrics: &'a Metrics,
 }
 
 impl PageTaker<'_> {
     fn is_full(&self) -> bool {
-        self.answer.items.len() >= self.ask.count
+        self.answer.items.len() >= self.room
     }
 
     /// Takes what a rung has.
     fn climb(&mut self, sources: &mut Candidates<'_>, rung: Rung, enough: usize) {
         let before = self.answer.items.len();
-        self.offered = 0;
+        (self.offered, self.best) = (0, 0.0);
         let _full: ControlFlow<()> = sources.offer(rung, self.ask.placement.id, enough, self);
         if self.explain {
             self.answer.explanation.rungs.push((rung, self.offered, self.answer.items.len() - before));
+        }
+    }
+
+    /// Notes why an item is not shown, for an explanation.
+    fn note(&mut self, slot: &Slot, why: Displaced) {
+        if self.explain && self.answer.explanation.displaced.len() < MAX_DISPLACED {
+            self.answer.explanation.displaced.push((slot.item().id.clone(), why));
         }
     }
 
@@ -248,12 +275,11 @@ impl Taker for PageTaker<'_> {
             && self.tried.insert(candidate.slot)
             && let Some(slot) = self.snapshot.index.slot(candidate.slot)
         {
+            self.best = self.best.max(candidate.score);
             match self.judge(candidate.slot, slot) {
+                Ok(_) if candidate.score < self.ask.min_relevance * self.best => self.note(slot, Displaced::Irrelevant),
                 Ok(item) => self.answer.items.push(Shown { item, candidate }),
-                Err(why) if self.explain && self.answer.explanation.displaced.len() < MAX_DISPLACED => {
-                    self.answer.explanation.displaced.push((slot.item().id.clone(), why));
-                }
-                Err(_) => {}
+                Err(why) => self.note(slot, why),
             }
         }
         // Only an explanation wants to know how many more there would have been.

@@ -54,6 +54,10 @@ pub async fn recommendations(
         None => None,
         Some(text) => Some(text.parse().map_err(|_| Problem::invalid("count", "must be a whole number"))?),
     };
+    let share = |field: &str| match query.get(field) {
+        None => Ok(None),
+        Some(text) => text.parse().map(Some).map_err(|_| Problem::invalid(field, "must be a number from 0 to 1")),
+    };
     let explain = match query.get("explain") {
         None | Some("false" | "0") => false,
         Some("" | "true" | "1") => true,
@@ -65,6 +69,8 @@ pub async fn recommendations(
         filter,
         exclude_ids: ids("exclude_ids"),
         fields: query.get("fields").map(|text| parts(text).collect()),
+        diversity: share("diversity")?,
+        min_relevance: share("min_relevance")?,
     };
     let context = ContextBody {
         item_id: query.get("item_id").filter(|id| !id.is_empty()).map(|id| IdBody(id.into())),
@@ -242,7 +248,14 @@ async fn decide_asked<'a>(
     let asks: Vec<Ask<'_>> = page
         .wanted
         .iter()
-        .map(|w| Ask { placement: w.placement, count: w.count, filter: w.filter.as_ref(), exclude: &w.exclude })
+        .map(|w| Ask {
+            placement: w.placement,
+            count: w.count,
+            filter: w.filter.as_ref(),
+            exclude: &w.exclude,
+            diversity: w.diversity,
+            min_relevance: w.min_relevance,
+        })
         .collect();
     let snapshot = caller.site.live.snapshot();
     let authoritative = caller.site.policy.catalog.authoritative;

@@ -59,6 +59,11 @@ impl Snapshot {
         out.sort_unstable_by(best_first);
     }
 
+    /// Returns how alike the items of two slots are, from 0 to 1.
+    pub fn likeness(&self, slot: u32, other: u32) -> f32 {
+        self.mix(slot, other, self.words.similarity(slot, other)).clamp(0.0, 1.0)
+    }
+
     /// Mixes how near the words of two items are with how alike their company is.
     fn mix(&self, slot: u32, other: u32, words: f32) -> f32 {
         let (company, trust) = match (self.build.as_deref(), self.item_of(slot), self.item_of(other)) {

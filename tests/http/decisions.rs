@@ -145,6 +145,60 @@ fn a_request_chooses_and_excludes() {
 }
 
 #[test]
+fn a_request_asks_for_variety_or_for_what_matters_only() {
+    let server = Server::start();
+    let secret = server.key("secret", &[]);
+    let items = [
+        ("green tea sencha", "tea"),
+        ("green tea bancha", "tea"),
+        ("green tea gunpowder", "tea"),
+        ("enamel saucepan", "kitchen"),
+        ("wool blanket", "home"),
+    ];
+    // A shop of some size, so that the words of teas tell them from the rest.
+    let others =
+        ["brass lamp", "oak stool", "linen apron", "glass jar", "rattan basket", "wax candle", "tin whistle", "felt slippers"];
+    let catalog: Vec<Value> = (0..)
+        .zip(items.into_iter().chain(others.map(|title| (title, title))))
+        .map(|(n, (title, kind))| json!({"item_id": format!("i{n}"), "title": title, "categories": [kind], "availability": "in_stock"}))
+        .collect();
+    assert_eq!(server.post("/v1/catalog/items", &secret, &json!(catalog)).json()["rejected"], 0);
+    // The more tea-like, the more often it is bought: 10, 9, 8, 7 and 1 times.
+    let mut orders = Vec::new();
+    for (item, times) in [(0, 10), (1, 9), (2, 8), (3, 7), (4, 1)] {
+        for n in 0..times {
+            let line = json!({"item_id": format!("i{item}"), "price": 1, "quantity": 1});
+            orders.push(json!({"id": format!("o{item}-{n}"), "type": "purchase", "transaction_id": format!("o{item}-{n}"),
+                "currency": "EUR", "value": 1, "visitor_id": format!("v{item}-{n}"), "items": [line]}));
+        }
+    }
+    let consent = json!({"analytics": true, "personalization": true});
+    let sent = server.post("/v1/events", &secret, &json!({"consent": consent, "events": orders}));
+    assert_eq!(sent.status, 200, "{}", sent.text());
+    let ask = |query: &str| -> Vec<String> {
+        let answer = server.get_as(&secret, &format!("/v1/recommendations/trending?{query}"));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        ids(&answer.json())
+    };
+    server.eventually("they are ranked", || ask("count=5") == ["i0", "i1", "i2", "i3", "i4"]);
+    assert_eq!(ask("count=3&diversity=0"), ["i0", "i1", "i2"]);
+    let varied = ask("count=3&diversity=0.6");
+    assert_eq!(
+        (&*varied[0], varied.contains(&"i1".to_owned()) && varied.contains(&"i2".to_owned())),
+        ("i0", false),
+        "{varied:?}"
+    );
+    assert!(varied.contains(&"i3".to_owned()), "{varied:?}");
+    // What is sold once is no tenth of what is sold most: the rest of the ladder has no more to offer.
+    let relevant = ask("count=5&min_relevance=0.5");
+    assert_eq!(relevant, ["i0", "i1", "i2", "i3"]);
+    let body = json!({"explain": true, "placements": [{"id": "trending", "min_relevance": 0.5, "diversity": 1.0, "count": 4}]});
+    let answer = server.post("/v1/decide", &secret, &body).json();
+    let displaced = &answer["placements"]["trending"]["explain"]["displaced"];
+    assert!(displaced.as_array().unwrap().contains(&json!({"item_id": "i4", "because": "below_min_relevance"})), "{answer:#}");
+}
+
+#[test]
 fn reasons_are_for_the_shop() {
     let shop = Shop::learnt(&[]);
     let answer = shop.ask("also-bought?item_id=tea&count=1&explain=true&exclude_ids=spoon");

@@ -98,6 +98,8 @@ pub struct PlacementBody<'a> {
     #[serde(borrow)]
     pub exclude_ids: Vec<IdBody<'a>>,
     pub fields: Option<Vec<Cow<'a, str>>>,
+    pub diversity: Option<f32>,
+    pub min_relevance: Option<f32>,
 }
 
 /// One placement, checked.
@@ -108,6 +110,8 @@ pub struct Wanted<'a> {
     pub filter: Option<Filter>,
     pub exclude: Vec<Cow<'a, str>>,
     pub fields: Fields,
+    pub diversity: f32,
+    pub min_relevance: f32,
 }
 
 /// What a decision is about, checked; the same for both routes.
@@ -159,7 +163,15 @@ pub fn check<'a>(
             .map(|f| Filter::compile(&f).map_err(|e| Problem::new(Code::InvalidFilter, format!("{e}."))))
             .transpose()?;
         let fields = asked.fields.map_or(Ok(Fields::DEFAULT), |names| chosen(&names))?;
-        wanted.push(Wanted { placement, count, filter, exclude: items("exclude_ids", asked.exclude_ids)?, fields });
+        wanted.push(Wanted {
+            placement,
+            count,
+            filter,
+            exclude: items("exclude_ids", asked.exclude_ids)?,
+            fields,
+            diversity: share("diversity", asked.diversity)?,
+            min_relevance: share("min_relevance", asked.min_relevance)?,
+        });
     }
     if deadline_ms == Some(0) {
         return Err(Problem::invalid("deadline_ms", "must be at least 1"));
@@ -172,6 +184,12 @@ pub fn check<'a>(
         explain,
         deadline: deadline_ms.map_or(PROFILE_DEADLINE, |ms| Duration::from_millis(ms).min(PROFILE_DEADLINE)),
     })
+}
+
+/// Checks a number from 0 to 1; 0 where it is left out.
+fn share(field: &str, given: Option<f32>) -> Result<f32, Problem> {
+    let share = given.unwrap_or(0.0);
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err(Problem::invalid(field, "must be between 0 and 1")) }
 }
 
 fn chosen(names: &[Cow<'_, str>]) -> Result<Fields, Problem> {
