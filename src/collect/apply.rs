@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::dedupe::IdHash;
@@ -28,8 +29,9 @@ use crate::store_engine::StoreError;
 const WORKERS: usize = 4;
 /// Events read from the log at a time while catching up.
 const CATCH_UP_EVENTS: usize = 2_000;
-/// How long to wait before the store is tried again.
+/// How long to wait before the store is tried again, at first and at last.
 const RETRY: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Jobs folded together.
 const MAX_JOBS: usize = 512;
 
@@ -126,6 +128,8 @@ impl Apply {
                 parts: parts.clone(),
                 behind: Some(checkpoint),
                 paused: false,
+                retry: RETRY,
+                try_at: Instant::now(),
                 reported: false,
                 written: Written::default(),
             };
@@ -222,6 +226,9 @@ struct Worker {
     /// Where reading the log has to begin, while the profiles are behind it.
     behind: Option<Position>,
     paused: bool,
+    /// When the log may be read again, and how long to wait should the store still be away then.
+    try_at: Instant,
+    retry: Duration,
     /// The store's absence has been logged.
     reported: bool,
     written: Written,
@@ -230,12 +237,15 @@ struct Worker {
 impl Worker {
     async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) {
         loop {
-            if self.behind.is_some() && !self.paused {
+            // Not with every batch that passes by: each try reads a part of the log.
+            if self.behind.is_some() && !self.paused && self.try_at <= Instant::now() {
+                self.try_at = Instant::now() + self.retry;
                 self.catch_up().await;
             }
             let mut batch = Vec::new();
             if self.behind.is_some() {
-                match tokio::time::timeout(RETRY, jobs.recv_many(&mut batch, MAX_JOBS)).await {
+                let wake_at = self.try_at.max(Instant::now() + if self.paused { RETRY } else { Duration::ZERO });
+                match tokio::time::timeout_at(wake_at, jobs.recv_many(&mut batch, MAX_JOBS)).await {
                     Ok(0) => return,
                     Ok(_) => self.deal_with(batch).await,
                     Err(_elapsed) => {}
@@ -306,11 +316,17 @@ impl Worker {
             self.reported = true;
         }
         self.behind = Some(position);
+        self.try_at = Instant::now() + self.retry;
+        self.retry = (self.retry * 2).min(PATIENCE);
     }
 
     /// Reads the log from where the profiles stopped to its end.
     async fn catch_up(&mut self) {
         let Some(from) = self.behind else { return };
+        // Cheaper than to find it out with what was read of the log: any name will do.
+        if let Err(error) = self.parts.profiles.get_many(SiteId::default_site().as_str(), &["-"]).await {
+            return self.stopped(from, &error);
+        }
         let mut reader = match Reader::open(&self.parts.log_dir, &self.parts.archive, from) {
             Ok(reader) => reader,
             Err(error) => return self.unreadable(&error),
@@ -353,6 +369,7 @@ impl Worker {
             tokio::task::yield_now().await;
         }
         self.behind = None;
+        self.retry = RETRY;
         if self.reported {
             info!(events = folded, "Profiles are up to date again, from {folded} events of the log");
             self.reported = false;

@@ -169,6 +169,15 @@ fn rounds(short: u64) -> u64 {
     if std::env::var_os("RAPPORT_LONG_TESTS").is_some() { 200 } else { short }
 }
 
+/// Says that it has ended when it goes.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Kills the server, or at random the server or its Redis, again and again under load, and then reads the books.
 ///
 /// With `forgetful`, a killed Redis also loses what it wrote to its file since the round began, as it may where the machine dies with it and the
@@ -185,6 +194,8 @@ fn keep_books(rounds: u64, mut server: Server, mut redis: Option<RedisServer>, f
         let ended = AtomicBool::new(false);
         let address = server.address;
         std::thread::scope(|scope| {
+            // Also where a step below fails: a scope waits for its threads.
+            let _ended = Ends(&ended);
             for sender in 0..SENDERS {
                 let (sent, secret, ended) = (&sent, &secret, &ended);
                 scope.spawn(move || sent.send_until(address, secret, round * SENDERS + sender, ended));
@@ -203,7 +214,6 @@ fn keep_books(rounds: u64, mut server: Server, mut redis: Option<RedisServer>, f
                 }
                 _ => server.kill(),
             }
-            ended.store(true, Ordering::SeqCst);
         });
         if victim == Victim::Server {
             server.restart();
