@@ -75,6 +75,8 @@ pub struct App {
     /// What a store of its own machine may forget, where there is one.
     tail: Option<Mutex<Tail>>,
     draining: AtomicBool,
+    /// Held by whoever seals or keeps the archive up: a command may ask for it while it is being done anyway.
+    archiving: Arc<Mutex<()>>,
     /// Why the archive could not be written the last time.
     archive_trouble: Mutex<Option<String>>,
     _lock: DataLock,
@@ -205,6 +207,7 @@ impl App {
             tail: redis.is_some().then(|| Mutex::new(Tail::new(checkpoint))),
             redis,
             draining: AtomicBool::new(false),
+            archiving: Arc::default(),
             archive_trouble: Mutex::default(),
             _lock: lock,
         });

@@ -1,6 +1,6 @@
 //! Sealing the log into its archive, and keeping the archive up, for as long as the service runs.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -50,11 +50,12 @@ impl App {
     /// Turns closed segments of the log into Parquet; with `rotate`, the current one too.
     pub async fn seal(&self, rotate: bool) -> Result<usize, LogError> {
         let log = self.collector.log.clone();
-        let (dir, archive) = (self.paths.log.clone(), self.archive.clone());
+        let (dir, archive, archiving) = (self.paths.log.clone(), self.archive.clone(), self.archiving.clone());
         let sealed = tokio::task::spawn_blocking(move || {
             if rotate {
                 log.rotate()?;
             }
+            let _one = archiving.lock().unwrap_or_else(PoisonError::into_inner);
             event_log::seal_ready(&dir, &archive)
         });
         match sealed.await {
@@ -69,8 +70,9 @@ impl App {
     /// Deletes what is past its retention from the archive, and merges the files of past days.
     async fn keep_up(&self) -> Result<(), LogError> {
         let (dir, archive, now) = (self.paths.log.clone(), self.archive.clone(), self.clock.now());
-        let config = self.config.clone();
+        let (config, archiving) = (self.config.clone(), self.archiving.clone());
         let upkeep = tokio::task::spawn_blocking(move || {
+            let _one = archiving.lock().unwrap_or_else(PoisonError::into_inner);
             event_log::upkeep::upkeep(&dir, &archive, now, &|site| config.site(site).retention_days)
         });
         let Ok(done) = upkeep.await else { return Ok(()) };
@@ -86,12 +88,11 @@ impl App {
         if error.is_some() {
             self.metrics.archive_failures.inc();
         }
-        *self.archive_trouble.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-            error.map(|e| crate::telemetry::chain(e));
+        *self.archive_trouble.lock().unwrap_or_else(PoisonError::into_inner) = error.map(|e| crate::telemetry::chain(e));
     }
 
     /// Returns why sealed parts of the log cannot be put into the archive, while they cannot.
     pub fn archive_trouble(&self) -> Option<String> {
-        self.archive_trouble.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.archive_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
