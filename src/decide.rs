@@ -48,7 +48,7 @@ pub struct Ask<'a> {
     pub count: usize,
     pub filter: Option<&'a Filter>,
     pub exclude: &'a [Cow<'a, str>],
-    /// How much the items are to differ, from 0 to 1; see [`diversity`].
+    /// How much the items are to differ, from 0 to 1.
     pub diversity: f32,
     /// The share of its rung's best score that an item must reach.
     pub min_relevance: f32,

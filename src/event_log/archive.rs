@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A manifest in the archive is created by the seal that made its files, and fails to be where there is one: whoever finds
-//! it finds them. Later only [`super::replace`] puts another in its place.
+//! it finds them. Later only `replace` puts another in its place.
 
 use std::fs;
 use std::io::{self, Write};
