@@ -8,6 +8,7 @@ use tracing::{info, warn};
 
 use super::App;
 use crate::event_log::{self, LogError};
+use crate::telemetry;
 
 /// How often closed segments are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -39,7 +40,7 @@ pub(super) async fn run(app: Arc<App>) {
             Ok(()) => pause = look_every,
             Err(error) => {
                 pause = (pause * 2).min(PATIENCE);
-                let error = crate::telemetry::chain(&error);
+                let error = telemetry::chain(&error);
                 warn!(%error, "The archive of the event log cannot be written; it is tried again in {} s", pause.as_secs());
             }
         }
@@ -88,7 +89,7 @@ impl App {
         if error.is_some() {
             self.metrics.archive_failures.inc();
         }
-        *self.archive_trouble.lock().unwrap_or_else(PoisonError::into_inner) = error.map(|e| crate::telemetry::chain(e));
+        *self.archive_trouble.lock().unwrap_or_else(PoisonError::into_inner) = error.map(|e| telemetry::chain(e));
     }
 
     /// Returns why sealed parts of the log cannot be put into the archive, while they cannot.

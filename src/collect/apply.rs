@@ -243,17 +243,17 @@ impl Worker {
                 self.catch_up().await;
             }
             let mut batch = Vec::new();
-            if self.behind.is_some() {
-                let wake_at = self.try_at.max(Instant::now() + if self.paused { RETRY } else { Duration::ZERO });
-                match tokio::time::timeout_at(wake_at, jobs.recv_many(&mut batch, MAX_JOBS)).await {
-                    Ok(0) => return,
-                    Ok(_) => self.deal_with(batch).await,
-                    Err(_elapsed) => {}
-                }
-            } else if jobs.recv_many(&mut batch, MAX_JOBS).await == 0 {
-                return;
+            let received = jobs.recv_many(&mut batch, MAX_JOBS);
+            // A pause ends by a job.
+            let received = if self.behind.is_some() && !self.paused {
+                tokio::time::timeout_at(self.try_at, received).await.ok()
             } else {
-                self.deal_with(batch).await;
+                Some(received.await)
+            };
+            match received {
+                Some(0) => return,
+                Some(_) => self.deal_with(batch).await,
+                None => {}
             }
         }
     }

@@ -25,11 +25,7 @@ pub struct IdHash(u128);
 impl IdHash {
     /// Returns the hash of an id within its site.
     pub fn of(site: &SiteId, id: &str) -> Self {
-        let mut hasher = xxhash_rust::xxh3::Xxh3::new();
-        hasher.update(site.as_str().as_bytes());
-        hasher.update(&[0]);
-        hasher.update(id.as_bytes());
-        Self(hasher.digest128())
+        Self(hash_of([site.as_str(), id]))
     }
 
     /// Returns the hash of an event.
@@ -41,6 +37,18 @@ impl IdHash {
     pub fn to_bytes(self) -> [u8; 16] {
         self.0.to_be_bytes()
     }
+}
+
+/// Returns 128 bits of some names, none of which holds a NUL.
+pub(super) fn hash_of<const N: usize>(names: [&str; N]) -> u128 {
+    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+    for (place, name) in names.into_iter().enumerate() {
+        if place > 0 {
+            hasher.update(&[0]);
+        }
+        hasher.update(name.as_bytes());
+    }
+    hasher.digest128()
 }
 
 /// What is known about an id.

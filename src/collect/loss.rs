@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Deserialize;
 
+use super::dedupe::hash_of;
 use crate::clock::Steady;
 use crate::event::{Event, SiteId, VisitorId};
 use crate::metrics::Metrics;
@@ -100,13 +101,7 @@ pub struct SessionHash(u128);
 
 impl SessionHash {
     fn of(site: &SiteId, visitor: &VisitorId, session: &str) -> Self {
-        let mut hasher = xxhash_rust::xxh3::Xxh3::new();
-        hasher.update(site.as_str().as_bytes());
-        hasher.update(&[0]);
-        hasher.update(visitor.as_str().as_bytes());
-        hasher.update(&[0]);
-        hasher.update(session.as_bytes());
-        Self(hasher.digest128())
+        Self(hash_of([site.as_str(), visitor.as_str(), session]))
     }
 }
 

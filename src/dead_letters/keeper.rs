@@ -16,6 +16,7 @@ use crate::clock::{Clock, Steady};
 use crate::event::time::SECOND;
 use crate::event::{SiteId, VisitorId};
 use crate::metrics::Metrics;
+use crate::telemetry;
 
 /// How often the folder is looked after: letters are synced, days end, and what failed is tried again.
 const TICK: i64 = SECOND;
@@ -143,8 +144,7 @@ impl Keeper {
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.failing, true) {
-                    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-                    warn!("Dead letters cannot be kept just now: {error}{cause}");
+                    warn!("Dead letters cannot be kept just now: {}", telemetry::chain(&error));
                 }
                 self.patience = self.clock.steady().plus(TICK);
                 None

@@ -15,6 +15,7 @@ use super::lane::Lane;
 use super::writer::Writer;
 use super::{Committed, LogError, LogSettings, Position, Recovery, Reply, frame, recover};
 use crate::event::Event;
+use crate::telemetry;
 
 /// How often a log that could not be written is tried again.
 const MEND_EVERY: Duration = Duration::from_millis(200);
@@ -326,7 +327,7 @@ impl Committer {
 
     /// Notes that nothing can be written just now, and returns why.
     fn fail(&self, error: &LogError) -> Arc<str> {
-        let cause = with_source(error);
+        let cause: Arc<str> = telemetry::chain(error).into();
         tracing::error!("The event log keeps nothing until it can be written again: {cause}");
         self.state.set_failure(Some(Arc::clone(&cause)));
         cause
@@ -339,15 +340,8 @@ impl Committer {
                 tracing::warn!(position = self.writer.end.0, "The event log can be written again");
                 self.state.set_failure(None);
             }
-            Err(error) => self.state.set_failure(Some(with_source(&error))),
+            Err(error) => self.state.set_failure(Some(telemetry::chain(&error).into())),
         }
-    }
-}
-
-fn with_source(error: &LogError) -> Arc<str> {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}").into(),
-        None => error.to_string().into(),
     }
 }
 

@@ -126,13 +126,9 @@ impl Archive {
 
     /// Deletes a file or a manifest; that it is not there is no error.
     pub(super) fn remove(&self, name: &Path) -> Result<(), LogError> {
-        if let Some(bucket) = &self.bucket {
-            return bucket.delete(name);
-        }
-        let path = self.root.join(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(LogError::io("remove", &path)(error)),
-            Ok(()) | Err(_) => Ok(()),
+        match &self.bucket {
+            None => segment::remove_file(&self.root.join(name)),
+            Some(bucket) => bucket.delete(name),
         }
     }
 

@@ -9,12 +9,9 @@ use std::path::Path;
 
 use super::archive::Archive;
 use super::manifest::{self, Manifest};
-use super::seal::{text, write_manifest};
+use super::seal::{Step, text, write_manifest};
 use super::segment::{self, SEALED};
 use super::{LogError, Position};
-
-/// Called between any two steps that a crash could come between; its error ends everything at once.
-pub(super) type Step<'a> = &'a mut dyn FnMut() -> Result<(), LogError>;
 
 /// Puts a manifest in the place of those it covers. Its files are there.
 pub(super) fn replace(dir: &Path, archive: &Archive, new: Manifest, step: Step<'_>) -> Result<(), LogError> {

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,9 @@ use super::sealed::SealedSegment;
 use super::segment::{self, HEADER_BYTES};
 use super::{Committed, LogError, Position, codec, parquet_read, parquet_write, recover};
 use crate::event::{SiteId, Timestamp};
+
+/// Called between any two steps that a crash could come between; its error ends everything at once.
+pub(super) type Step<'a> = &'a mut dyn FnMut() -> Result<(), LogError>;
 
 /// A segment that became Parquet.
 pub type Sealed = Manifest;
@@ -31,8 +34,7 @@ pub fn seal_ready(dir: &Path, archive: &Archive) -> Result<Vec<Sealed>, LogError
     seal_closed(dir, archive, &mut || Ok(()))
 }
 
-/// `step` is called between any two steps that a crash could come between; its error ends everything at once.
-fn seal_closed(dir: &Path, archive: &Archive, step: &mut dyn FnMut() -> Result<(), LogError>) -> Result<Vec<Sealed>, LogError> {
+fn seal_closed(dir: &Path, archive: &Archive, step: Step<'_>) -> Result<Vec<Sealed>, LogError> {
     let starts = segment::raw_starts(dir)?;
     let mut sealed = Vec::new();
     let mut damage = None;
@@ -53,13 +55,7 @@ fn seal_closed(dir: &Path, archive: &Archive, step: &mut dyn FnMut() -> Result<(
     }
 }
 
-fn seal(
-    dir: &Path,
-    archive: &Archive,
-    start: Position,
-    next: Position,
-    step: &mut dyn FnMut() -> Result<(), LogError>,
-) -> Result<Option<Sealed>, LogError> {
+fn seal(dir: &Path, archive: &Archive, start: Position, next: Position, step: Step<'_>) -> Result<Option<Sealed>, LogError> {
     let path = segment::raw_path(dir, start);
     if segment::manifest_path(dir, start).exists() {
         // Sealed before, but the process ended before the last step.
@@ -210,7 +206,7 @@ fn write_day(
     segment: &Segment,
     site: &SiteId,
     records: &[Record],
-    step: &mut dyn FnMut() -> Result<(), LogError>,
+    step: Step<'_>,
 ) -> Result<SealedFile, LogError> {
     let date = match records.first() {
         Some(record) => segment.decode(record)?.event.ts.date(),
@@ -227,7 +223,7 @@ pub(super) fn write_checked<R: Iterator<Item = Result<Committed, LogError>>>(
     site: &SiteId,
     date: String,
     rows: impl Fn() -> R,
-    step: &mut dyn FnMut() -> Result<(), LogError>,
+    step: Step<'_>,
 ) -> Result<SealedFile, LogError> {
     let path = day_folder(site, &date).join(name);
     let aside = archive.aside(&path)?;
@@ -254,11 +250,7 @@ pub(super) fn write_checked<R: Iterator<Item = Result<Committed, LogError>>>(
 }
 
 /// Puts the node's own manifest there, over the one that is.
-pub(super) fn write_manifest(
-    dir: &Path,
-    manifest: &Manifest,
-    step: &mut dyn FnMut() -> Result<(), LogError>,
-) -> Result<(), LogError> {
+pub(super) fn write_manifest(dir: &Path, manifest: &Manifest, step: Step<'_>) -> Result<(), LogError> {
     let path = segment::manifest_path(dir, manifest.start);
     let aside = path.with_extension("json.tmp");
     let text = text(manifest, &aside)?;
@@ -275,10 +267,7 @@ pub(super) fn text(manifest: &Manifest, path: &Path) -> Result<Vec<u8>, LogError
 }
 
 fn remove(dir: &Path, path: &Path) -> Result<(), LogError> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(LogError::io("remove", path)(e)),
-        Ok(()) | Err(_) => {}
-    }
+    segment::remove_file(path)?;
     segment::sync_dir(dir)
 }
 

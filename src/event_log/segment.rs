@@ -86,6 +86,14 @@ pub fn open_to_append(path: &Path) -> Result<File, LogError> {
     OpenOptions::new().append(true).open(path).map_err(LogError::io("open", path))
 }
 
+/// Removes a file; that it is not there is no error.
+pub fn remove_file(path: &Path) -> Result<(), LogError> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(LogError::io("remove", path)(e)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Makes the names in a folder durable.
 pub fn sync_dir(dir: &Path) -> Result<(), LogError> {
     File::open(dir).and_then(|folder| folder.sync_all()).map_err(LogError::io("sync", dir))

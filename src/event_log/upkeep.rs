@@ -5,12 +5,12 @@
 //! the days that were deleted.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::archive::{Archive, day_folder, site_folder};
 use super::manifest::{self, Manifest, SealedFile};
-use super::replace::{self, Step};
-use super::seal::write_checked;
+use super::replace;
+use super::seal::{Step, write_checked};
 use super::sealed::SealedSegment;
 use super::{LogError, Position};
 use crate::event::{SiteId, Timestamp};
@@ -81,6 +81,9 @@ fn delete_expired(
     // What a process that ended halfway had written and no manifest names must go too.
     for site in archive.names(Path::new(""))?.iter().filter_map(|name| name.strip_prefix("site=")) {
         let Ok(id) = SiteId::parse(site) else { continue };
+        if retention(&id).is_none() {
+            continue;
+        }
         for date in archive.names(&site_folder(&id))?.iter().filter_map(|name| name.strip_prefix("date=")) {
             if expired(site, date) {
                 let folder = day_folder(&id, date);
@@ -153,7 +156,7 @@ fn merge(archive: &Archive, group: &[Manifest], step: Step<'_>) -> Result<Manife
         let files: Vec<SealedFile> = files.into_iter().cloned().collect();
         new.replaces.extend(files.iter().map(|file| file.path.clone()));
         let part = Manifest { files, ..new.clone() };
-        let site = SiteId::parse(site).map_err(|e| LogError::corrupt(&archive.describe(&site_path(site)), 0, e.to_string()))?;
+        let site = SiteId::parse(site).map_err(|e| LogError::corrupt(&archive.describe(Path::new("")), 0, e.to_string()))?;
         let events = SealedSegment::open(&part, archive, Position::START)?;
         let name = archive.merged_name(new.start, new.end);
         new.files.push(write_checked(archive, &name, &site, date.to_owned(), || events.rows(), step)?);
@@ -162,10 +165,6 @@ fn merge(archive: &Archive, group: &[Manifest], step: Step<'_>) -> Result<Manife
     archive.sync(new.files.iter().map(|file| file.path.as_path()))?;
     step()?;
     Ok(new)
-}
-
-fn site_path(site: &str) -> PathBuf {
-    PathBuf::from(format!("site={site}"))
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ use self::answer::Decided;
 use self::asked::{ContextBody, DecideBody, IdBody, MAX_IDS, Page, PlacementBody, check};
 use super::caller::{Caller, Query};
 use super::events::{self, BatchAnswer, BatchWords, Whose};
+use super::now;
 use super::problem::{Code, Problem};
-use super::{body, now};
 use crate::app::App;
 use crate::collect::beacon::{self, Entry};
 use crate::collect::refused::Sent;
@@ -116,8 +116,7 @@ async fn decide_body(
     let _timer = app.metrics.decision_seconds.start_timer();
     let now = now(app);
     let query = Query::of(request);
-    body::check_type(request)?;
-    let bytes = body::read(request, payload, app.config.collect.server_body_kib << 10).await?;
+    let bytes = events::batch_body(app, request, payload).await?;
     let text =
         std::str::from_utf8(&bytes).map_err(|e| Problem::new(Code::MalformedJson, format!("The body is not UTF-8: {e}.")))?;
     let Object::<DecideBody<'_>>(body) = serde_json::from_str(text).map_err(|e| {

@@ -176,6 +176,25 @@ pub fn count_refused(app: &App, request: &HttpRequest, caller: Option<&Caller>, 
     }
 }
 
+/// Reads a body that may hold events.
+pub async fn batch_body(app: &App, request: &HttpRequest, payload: web::Payload) -> Result<web::Bytes, Problem> {
+    body::check_type(request)?;
+    body::read(request, payload, app.config.collect.server_body_kib << 10).await
+}
+
+/// Returns the caps of whose key a batch carries, in its body or elsewhere in the request; `known` is who that is.
+fn caps_by_key(
+    app: &App,
+    request: &HttpRequest,
+    key: Option<&str>,
+    now: Timestamp,
+    body_bytes: usize,
+    known: &mut Option<Caller>,
+) -> Result<Caps, Problem> {
+    let caller = known.insert(Caller::of(app, request, &Query::of(request), key, now)?.with_key()?);
+    caps_of(app, caller, body_bytes)
+}
+
 /// `POST /v1/events`
 pub async fn post(app: web::Data<Arc<App>>, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
     let mut caller = None;
@@ -191,13 +210,8 @@ async fn post_batch(
 ) -> Result<HttpResponse, Problem> {
     let _timer = app.metrics.beacon_seconds.start_timer();
     let now = now(app);
-    let query = Query::of(request);
-    body::check_type(request)?;
-    let bytes = body::read(request, payload, app.config.collect.server_body_kib << 10).await?;
-    let beacon: Beacon = beacon::decode(&bytes, |key| {
-        let caller = known.insert(Caller::of(app, request, &query, key, now)?.with_key()?);
-        caps_of(app, caller, bytes.len())
-    })?;
+    let bytes = batch_body(app, request, payload).await?;
+    let beacon: Beacon = beacon::decode(&bytes, |key| caps_by_key(app, request, key, now, bytes.len(), known))?;
     let Some(caller) = known else { return Err(Problem::new(Code::MissingKey, "No key was sent.")) };
     let whose = whose(app, caller, request, beacon.visitor_id.as_deref())?.or_new();
     let words = BatchWords {
@@ -232,13 +246,8 @@ async fn post_calls(
 ) -> Result<HttpResponse, Problem> {
     let _timer = app.metrics.beacon_seconds.start_timer();
     let now = now(app);
-    let query = Query::of(request);
-    body::check_type(request)?;
-    let bytes = body::read(request, payload, app.config.collect.server_body_kib << 10).await?;
-    let batch = segment::decode(call, &bytes, |key| {
-        let caller = known.insert(Caller::of(app, request, &query, key, now)?.with_key()?);
-        caps_of(app, caller, bytes.len())
-    })?;
+    let bytes = batch_body(app, request, payload).await?;
+    let batch = segment::decode(call, &bytes, |key| caps_by_key(app, request, key, now, bytes.len(), known))?;
     let Some(caller) = known else { return Err(Problem::new(Code::MissingKey, "No key was sent.")) };
     // A call names its own visitor; a page without one is whom the cookie says.
     let named = batch.entries.iter().find_map(|e| e.decoded.as_ref().ok()?.visitor_id.clone());
